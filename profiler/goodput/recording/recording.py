@@ -1,0 +1,66 @@
+"""A recording: everything one run of a program left behind, as plain data. Imports no framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from goodput.trace.table import Trace
+from goodput.work import Contraction, Work
+
+
+@dataclass(frozen=True, slots=True)
+class WorkEntry:
+    """What the work pass counted for one operator call, in call order.
+
+    `shapes` is the text that the reader makes from a trace's shapes, so that the two can be joined.
+    `work` is None where no formula knows the call.
+    """
+
+    operator: str
+    phase: str
+    module: str
+    shapes: str
+    mode: str
+    work: Work | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPass:
+    """One counted step: its calls, and the largest contractions of each math mode."""
+
+    entries: tuple[WorkEntry, ...] = ()
+    contractions: tuple[Contraction, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One rank's run of one program on one device.
+
+    Attributes:
+        program: the command as typed, e.g. `train.py --lr 1`.
+        created: ISO date and time.
+        trace: the attribution pass, read by the same reader as foreign traces, its work already
+            joined with the work pass.
+        wall_seconds: undisturbed steps (of the covered signature), one sample a step.
+        basis: what clocked them: `event`, `window`, `host`, or `trace` for a foreign file.
+        steps_seen, steps_left_out: all boundaries seen; intervals left out (skipped optimizer
+            steps, evaluation, other input signatures).
+        tokens_per_step: where known.
+        work: the work pass.
+        exit_status: the script's own.
+        warnings: sentences for the report.
+    """
+
+    program: str
+    created: str
+    trace: Trace
+    wall_seconds: tuple[float, ...]
+    basis: str
+    steps_seen: int = 0
+    steps_left_out: int = 0
+    tokens_per_step: float | None = None
+    work: WorkPass = field(default_factory=WorkPass)
+    exit_status: int = 0
+    warnings: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)

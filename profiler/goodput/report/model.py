@@ -1,0 +1,142 @@
+"""The report as plain data: what `goodput run`, `show` and `count` say. Never renders, never reads files.
+
+Seconds, FLOPs and bytes are per step and per device; `None` is unknown and never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from goodput.capacity.profile import Capacity
+from goodput.device import DeviceIdentity
+
+RUNGS = (
+    "useful",
+    "recompute",
+    "padding",
+    "vector",
+    "memory",
+    "shape",
+    "latency",
+    "kernel",
+    "unmodelled",
+    "communication",
+    "copies",
+    "host",
+    "idle",
+)
+"""The rungs of the ladder, in order."""
+
+LIMIT = 1.03
+"""A goodput or a group's compute efficiency above this is an error, not a percentage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung: seconds of the step's wall and their share of it."""
+
+    rung: str
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """One group of invocations, per step; the grouping key's other fields are ""."""
+
+    operator: str
+    phase: str
+    module: str
+    dtype: str
+    shapes: str
+    kernel: str
+    calls: float
+    useful_flops: float | None
+    executed_flops: float | None
+    vector_flops: float | None
+    special: float | None
+    bytes: float | None
+    device_seconds: float
+    ideal_seconds: float | None
+    lost_seconds: float | None
+    goodput: float | None
+    roofline_efficiency: float | None
+    bound: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSummary:
+    """The measured steps: how many, on what clock, and their spread in seconds."""
+
+    count: int
+    basis: str
+    median: float
+    p05: float
+    p95: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Totals of one step on one device."""
+
+    useful_flops: float
+    useful_flops_by_mode: dict[str, float]
+    executed_flops: float
+    vector_flops: float
+    special: float
+    bytes: float
+    useful_seconds: float | None
+    ideal_seconds: float | None
+    program_goodput: float | None
+    program_goodput_sustained: float | None
+    roofline_efficiency: float | None
+    mfu: float | None
+    hfu: float | None
+    useful_flops_per_s: float | None
+    tokens_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnmodelledOperator:
+    """An operator without work: its name, seconds per step and why."""
+
+    operator: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The honesty line: what the report could not know. Shares are of device time in the window."""
+
+    modelled_share: float | None
+    exactly_linked_share: float | None
+    edge_seconds: float
+    unmodelled: tuple[UnmodelledOperator, ...]
+    absent_rungs: tuple[str, ...]
+    profiler_slowdown: float | None
+    scale: float
+    preempted_seconds: float
+    steps_left_out: int = 0
+    unlinked_launches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is said about one recording."""
+
+    device: DeviceIdentity | None
+    environment: dict[str, str]
+    convention: str
+    capacity: Capacity | None
+    step: StepSummary
+    totals: Totals
+    ladder: tuple[Rung, ...]
+    operators: tuple[OperatorRow, ...]
+    modules: tuple[OperatorRow, ...]
+    coverage: Coverage
+    title: str = ""
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = field(default=())
