@@ -1,4 +1,4 @@
-"""A recording: everything one run of a program left behind, as plain data. Imports no framework."""
+"""A recording: everything one run of a program left behind, as plain data. Never runs anything."""
 
 from __future__ import annotations
 
