@@ -8,14 +8,26 @@ from __future__ import annotations
 import math
 import re
 
-_PREFIXES = {"p": -4, "n": -3, "u": -2, "m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+_PREFIXES = {
+    "p": -4,
+    "n": -3,
+    "u": -2,
+    "m": -1,
+    "": 0,
+    "k": 1,
+    "M": 2,
+    "G": 3,
+    "T": 4,
+    "P": 5,
+    "E": 6,
+}
 _NAMES = {power: prefix for prefix, power in _PREFIXES.items()}
 _QUANTITY = re.compile(r"^\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([pnumkMGTPE]?)(.*)$")
 UNKNOWN = "n/a"
 
 
 def si(value: float | None, unit: str = "", digits: int = 3) -> str:
-    """`value` with an SI prefix and `digits` significant digits, e.g. `12.3 GFLOP/s`; `n/a` for None."""
+    """`value` with an SI prefix to `digits` digits, e.g. `12.3 GFLOP/s`; `n/a` for None."""
     if value is None:
         return UNKNOWN
     if value == 0 or not math.isfinite(value):

@@ -56,12 +56,16 @@ class TensorSpec:
         if len(self.strides) != len(self.shape):
             return self.numel * self.item_bytes
         stored = math.prod(
-            size for size, stride in zip(self.shape, self.strides, strict=True) if stride or not size
+            size
+            for size, stride in zip(self.shape, self.strides, strict=True)
+            if stride or not size
         )
         return stored * self.item_bytes
 
 
-Argument: TypeAlias = "TensorSpec | tuple[Argument, ...] | int | float | complex | bool | str | None"
+Argument: TypeAlias = (
+    "TensorSpec | tuple[Argument, ...] | int | float | complex | bool | str | None"
+)
 """One argument of a call: a tensor, a scalar, a (nested) tuple of them, or None."""
 
 

@@ -1,0 +1,1 @@
+"""Measuring the roofs of the device in use."""

@@ -1,0 +1,1 @@
+"""What a device can deliver: roofs, their provenance, and the datasheet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from dataclasses import dataclass, field
 
 from goodput.device import DeviceIdentity
@@ -96,7 +97,7 @@ class Capacity:
             return None
         if footprint_bytes <= points[0].footprint_bytes:
             return points[0].peak.rate
-        for low, high in zip(points, points[1:], strict=False):
+        for low, high in pairwise(points):
             if footprint_bytes <= high.footprint_bytes:
                 span = math.log(high.footprint_bytes / low.footprint_bytes)
                 part = math.log(footprint_bytes / low.footprint_bytes) / span if span else 1.0

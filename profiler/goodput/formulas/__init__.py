@@ -1,0 +1,1 @@
+"""How much work an operator is: neutral formulas and the operators they count."""

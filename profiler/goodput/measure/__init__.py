@@ -1,0 +1,1 @@
+"""How a rate is measured: the clock, samples, bouts and their statistics."""

@@ -1,0 +1,1 @@
+"""Files into traces and recordings."""

@@ -1,0 +1,1 @@
+"""A trace and a capacity make a report."""

@@ -1,4 +1,4 @@
-"""The report as plain data: what `goodput run`, `show` and `count` say. Never renders, never reads files.
+"""The report as plain data: what the commands say. Never renders, never reads files.
 
 Seconds, FLOPs and bytes are per step and per device; `None` is unknown and never zero.
 """

@@ -1,0 +1,1 @@
+"""What ran: invocations, steps and recordings, as plain data."""

@@ -1,11 +1,11 @@
-"""The one table that everything fills: operator invocations as columns, beside the steps they ran in.
+"""The one table that everything fills: operator invocations as columns, beside their steps.
 
 Never reads a file and never computes a rate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Self, TypeAlias
@@ -115,14 +115,22 @@ class Invocations:
         return {f.name: kinds[str(f.type)] for f in fields(cls)}
 
     @classmethod
-    def of(cls, rows: dict[str, list[int]] | dict[str, list[float]] | dict[str, object]) -> Self:
-        """The table of `rows`, a list of values for each column; a missing column is all zeros."""
-        count = len(next(iter(rows.values()))) if rows else 0  # type: ignore[arg-type]  # any sized column
+    def of(cls, rows: Mapping[str, Sequence[float] | NDArray[np.generic]]) -> Self:
+        """The table of `rows`, the values of each column; a missing column is all zeros.
+
+        Raises:
+            ValueError: the columns differ in length.
+        """
+        count = max((len(values) for values in rows.values()), default=0)
+        if any(len(values) != count for values in rows.values()):
+            raise ValueError("the columns of the invocation table differ in length")
         columns = {
-            name: np.asarray(rows[name], dtype=kind) if name in rows else np.zeros(count, dtype=kind)
+            name: np.asarray(rows[name], dtype=kind)
+            if name in rows
+            else np.zeros(count, dtype=kind)
             for name, kind in cls.column_types().items()
         }
-        return cls(**columns)  # type: ignore[arg-type]  # keys are the fields
+        return cls(**columns)
 
     def select(self, rows: Integers | Flags) -> Self:
         """The rows that `rows` (indices or a mask) picks."""

@@ -23,7 +23,7 @@ _SHORT = {
 
 
 def shapes_text(inputs: tuple[Argument, ...]) -> str:
-    """The tensors among `inputs` for people, e.g. `f32[8,64] f32[64,64]`; a list is `(n tensors)`."""
+    """The tensors among `inputs`, e.g. `f32[8,64] f32[64,64]`; a list is `(n tensors)`."""
     return " ".join(word for item in inputs if (word := _word(item)))
 
 

@@ -1,0 +1,150 @@
+"""Joins the attribution pass with the work pass, and takes the profiler's cost off a CPU's times.
+
+Pure: two recorded passes in, one trace out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+
+from goodput.trace.recording import WorkEntry, WorkPass
+from goodput.trace.table import WORK_COLUMNS, Integers, Invocations, Kind, Trace
+
+# Two counts of one operator that agree to this are the same: both are exact integers, but a step
+# may differ from the next by a data-dependent row or two (a last partial batch, dropped tokens).
+_AGREE = 1e-3
+
+
+def join(trace: Trace, work: WorkPass, undisturbed_step_seconds: float | None) -> Trace:
+    """`trace` with the counted work where the trace lacks it, and without the profiler's cost.
+
+    Lists of more than 30 tensors are missing from a trace, and a mask's values always are: such
+    calls take their work from the counted step, by order. Where both sides know a call's FLOPs and
+    differ, a warning names the operator. On a CPU the profiler's cost for each event is taken off.
+    """
+    trace = _with_counted_work(trace, work)
+    if undisturbed_step_seconds is not None and trace.device and trace.device.kind == "cpu":
+        trace = _without_profiler_cost(trace, undisturbed_step_seconds)
+    return trace
+
+
+def _with_counted_work(trace: Trace, work: WorkPass) -> Trace:
+    counted: dict[str, list[WorkEntry]] = defaultdict(list)
+    for entry in work.entries:
+        counted[entry.operator].append(entry)
+    columns = {
+        name: getattr(trace.invocations, name).copy()
+        for name in (*WORK_COLUMNS, "modelled", "mode")
+    }
+    strings, warnings = list(trace.strings), list(trace.warnings)
+    for operator, rows in _rows_by_operator(trace).items():
+        entries = counted.get(operator, [])
+        if not entries:
+            continue
+        aligned = _aligned(trace, rows, entries)
+        if aligned is None:
+            if not trace.invocations.modelled[rows].all():
+                warnings.append(
+                    f"{operator} was called {len(entries)} times in the counted step and "
+                    f"{len(rows) / max(len(trace.steps), 1):g} times a profiled step, so its "
+                    "calls without shapes stay unmodelled"
+                )
+            continue
+        disagreement = _disagreement(trace.invocations, rows, entries, aligned)
+        if disagreement:
+            warnings.append(f"{operator}: {disagreement}")
+        _take(columns, strings, rows, entries, aligned)
+    table = replace(trace.invocations, **columns)
+    return replace(trace, invocations=table, strings=tuple(strings), warnings=tuple(warnings))
+
+
+def _rows_by_operator(trace: Trace) -> dict[str, Integers]:
+    """Rows of each operator name, in host order."""
+    operators = trace.invocations.operator
+    order = np.argsort(operators, kind="stable")
+    names, starts = np.unique(operators[order], return_index=True)
+    return {
+        trace.strings[int(name)]: rows
+        for name, rows in zip(names, np.split(order, starts[1:]), strict=True)
+    }
+
+
+def _aligned(trace: Trace, rows: Integers, entries: list[WorkEntry]) -> Integers | None:
+    """The counted entry of each row by order in its step; None where a step has another number."""
+    steps = trace.invocations.step[rows]
+    if (np.bincount(steps, minlength=len(trace.steps)) != len(entries)).any():
+        return None
+    order = np.lexsort((rows, steps))
+    position = np.empty(len(rows), dtype=np.int64)
+    position[order] = np.tile(np.arange(len(entries)), len(trace.steps))
+    return position
+
+
+def _disagreement(
+    table: Invocations, rows: Integers, entries: list[WorkEntry], aligned: Integers
+) -> str:
+    """A sentence where the trace's shapes and the counted step give different FLOPs.
+
+    Dense FLOPs are compared: they do not depend on the mask, which only the counted step sees.
+    """
+    known = [entry.work for entry in entries]
+    both = [
+        i for i, row in enumerate(rows) if table.modelled[row] and known[aligned[i]] is not None
+    ]
+    recorded = sum(int(table.dense_flops[rows[i]]) for i in both)
+    counted = sum(work.dense_flops for i in both if (work := known[aligned[i]]) is not None)
+    if abs(recorded - counted) <= _AGREE * max(recorded, counted):
+        return ""
+    return f"the counted step says {counted} FLOP where the profiled shapes say {recorded}"
+
+
+def _take(
+    columns: dict[str, Integers],
+    strings: list[str],
+    rows: Integers,
+    entries: list[WorkEntry],
+    aligned: Integers,
+) -> None:
+    """Writes the counted work over rows without any, and over rows whose shapes hide a mask."""
+    for row, position in zip(rows.tolist(), aligned.tolist(), strict=True):
+        entry = entries[position]
+        if entry.work is None:
+            continue
+        blind = not columns["modelled"][row]
+        masked = entry.work.dense_flops != entry.work.flops
+        same = entry.work.dense_flops == columns["dense_flops"][row]
+        if not blind and not (masked and same):
+            continue
+        for name in WORK_COLUMNS:
+            columns[name][row] = getattr(entry.work, name)
+        columns["modelled"][row] = True
+        if blind and entry.mode:
+            columns["mode"][row] = _index(strings, entry.mode)
+
+
+def _index(strings: list[str], text: str) -> int:
+    if text not in strings:
+        strings.append(text)
+    return strings.index(text)
+
+
+def _without_profiler_cost(trace: Trace, undisturbed: float) -> Trace:
+    """Takes `cost * (events inside + 1/2)` off each operator's recorded seconds.
+
+    The cost of one event is what a profiled step is longer than an undisturbed one, over the events
+    of a step. An operator pays for the events nested in it and for half of its own: the other half
+    lies outside its span.
+    """
+    events = sum(step.events for step in trace.steps)
+    slower = sum(step.wall_seconds - undisturbed for step in trace.steps)
+    if events <= 0 or slower <= 0:
+        return trace
+    cost = slower / events
+    table = trace.invocations
+    compute = table.kind == Kind.COMPUTE
+    paid = np.where(compute, cost * (table.events + 0.5), 0.0)
+    seconds = np.maximum(table.device_seconds - paid, 0.0)
+    return replace(trace, invocations=replace(table, device_seconds=seconds))

@@ -1,0 +1,167 @@
+"""Views of the invocation table: every one a group-by, per step, ranked by lost seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from goodput.errors import UsageError
+from goodput.report.costs import Bound, Costs, group_of
+from goodput.report.model import OperatorRow
+from goodput.trace.table import Floats, Integers, Kind, Link, Phase, Trace
+
+VIEWS: Mapping[str, tuple[str, ...]] = {
+    "operator": ("operator", "phase", "mode", "shapes"),
+    "module": ("module",),
+    "phase": ("phase",),
+    "kernel": ("kernel", "operator", "phase", "mode"),
+}
+"""The columns that each view groups by."""
+_NAMES = ("operator", "phase", "module", "dtype", "shapes", "kernel")
+
+
+def rows_by(trace: Trace, costs: Costs, view: str, steps: int) -> tuple[OperatorRow, ...]:
+    """The rows of one view, most lost seconds first; an unmodelled row ranks by its whole time.
+
+    Raises:
+        UsageError: no such view.
+    """
+    if view not in VIEWS:
+        raise UsageError(f"there is no view {view!r}; use one of {', '.join(sorted(VIEWS))}")
+    groups, first = group_of(trace.invocations, *VIEWS[view])
+    rows = _rows(trace, costs, groups, first, VIEWS[view], steps)
+    return tuple(sorted(rows, key=_rank))
+
+
+def module_tree(trace: Trace, costs: Costs, steps: int) -> tuple[OperatorRow, ...]:
+    """Every module with what ran inside it, itself and its submodules, in name order."""
+    by_module = rows_by(trace, costs, "module", steps)
+    if not any(row.module for row in by_module):
+        return ()
+    paths = sorted({path for row in by_module for path in _ancestry(row.module)}, key=natural_key)
+    return tuple(
+        _merged(path, [row for row in by_module if path in _ancestry(row.module)]) for path in paths
+    )
+
+
+def natural_key(path: str) -> list[tuple[int, int, str]]:
+    """Sorts `blocks.10` after `blocks.2`."""
+    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in path.split(".")] if path else []
+
+
+def _ancestry(path: str) -> list[str]:
+    parts = path.split(".") if path else []
+    return [".".join(parts[:length]) for length in range(len(parts) + 1)]
+
+
+def _rank(row: OperatorRow) -> tuple[float, str, str]:
+    lost = row.device_seconds if row.lost_seconds is None else row.lost_seconds
+    return (-lost, row.operator, row.shapes)
+
+
+def _rows(
+    trace: Trace, costs: Costs, groups: Integers, first: Integers, keys: tuple[str, ...], steps: int
+) -> list[OperatorRow]:
+    table, count = trace.invocations, len(first)
+
+    def total(values: Floats) -> Floats:
+        return np.bincount(groups, weights=values, minlength=count) / steps
+
+    calls = total(np.ones(len(table)))
+    seconds = total(costs.seconds)
+    lacking = total(((table.kind == Kind.COMPUTE) & ~costs.known).astype(np.float64))
+    worked = table.modelled.astype(np.float64)
+    unknown_work = total(1.0 - worked) * (total(worked) == 0)
+    useful = total(costs.useful)
+    ideal = total(np.nan_to_num(costs.ideal))
+    ideal_known = total(costs.known.astype(np.float64)) > 0
+    sums = {
+        "useful_flops": total(costs.useful_flops),
+        "executed_flops": total(costs.executed_flops),
+        "vector_flops": total(table.vector_flops.astype(np.float64)),
+        "special": total(table.special.astype(np.float64)),
+        "bytes": total((table.bytes_read + table.bytes_written).astype(np.float64)),
+    }
+    bound = _dominant(groups, costs.bound, costs.seconds, len(Bound), count)
+    link = _dominant(groups, table.link, costs.seconds, len(Link), count)
+    rows = []
+    for g in range(count):
+        known = bool(lacking[g] == 0) and seconds[g] > 0
+        work_known = unknown_work[g] == 0
+        work = {name: float(v[g]) if work_known else None for name, v in sums.items()}
+        names = _names(trace, int(first[g]), keys)
+        rows.append(
+            OperatorRow(
+                operator=names["operator"],
+                phase=names["phase"],
+                module=names["module"],
+                dtype=names["dtype"],
+                shapes=names["shapes"],
+                kernel=names["kernel"],
+                calls=float(calls[g]),
+                useful_flops=work["useful_flops"],
+                executed_flops=work["executed_flops"],
+                vector_flops=work["vector_flops"],
+                special=work["special"],
+                bytes=work["bytes"],
+                device_seconds=float(seconds[g]),
+                ideal_seconds=float(ideal[g]) if ideal_known[g] and lacking[g] == 0 else None,
+                lost_seconds=float(seconds[g] - useful[g]) if lacking[g] == 0 else None,
+                goodput=float(useful[g] / seconds[g]) if known else None,
+                roofline_efficiency=(
+                    float(ideal[g] / seconds[g]) if known and ideal_known[g] else None
+                ),
+                bound=Bound(int(bound[g])).name.lower(),
+                link=Link(int(link[g])).name.lower(),
+            )
+        )
+    return rows
+
+
+def _names(trace: Trace, row: int, keys: tuple[str, ...]) -> dict[str, str]:
+    names = dict.fromkeys(_NAMES, "")
+    for key in keys:
+        value = int(getattr(trace.invocations, key)[row])
+        text = Phase(value).name.lower() if key == "phase" else trace.strings[value]
+        names["dtype" if key == "mode" else key] = text
+    return names
+
+
+def _dominant(
+    groups: Integers, values: Integers, weights: Floats, kinds: int, count: int
+) -> Integers:
+    """The value with most seconds in each group."""
+    heavy = np.bincount(groups * kinds + values, weights=weights, minlength=count * kinds)
+    return np.argmax(heavy.reshape(count, kinds), axis=1) if count else np.zeros(0, dtype=np.int64)
+
+
+def _merged(path: str, rows: list[OperatorRow]) -> OperatorRow:
+    def total(name: str) -> float | None:
+        values = [getattr(row, name) for row in rows]
+        return None if any(value is None for value in values) else float(sum(values))
+
+    seconds = sum(row.device_seconds for row in rows)
+    lost, ideal = total("lost_seconds"), total("ideal_seconds")
+    largest = max(rows, key=lambda row: row.device_seconds)
+    return OperatorRow(
+        operator="",
+        phase="",
+        module=path,
+        dtype="",
+        shapes="",
+        kernel="",
+        calls=sum(row.calls for row in rows),
+        useful_flops=total("useful_flops"),
+        executed_flops=total("executed_flops"),
+        vector_flops=total("vector_flops"),
+        special=total("special"),
+        bytes=total("bytes"),
+        device_seconds=seconds,
+        ideal_seconds=ideal,
+        lost_seconds=lost,
+        goodput=(seconds - lost) / seconds if lost is not None and seconds else None,
+        roofline_efficiency=ideal / seconds if ideal is not None and seconds else None,
+        bound=largest.bound,
+        link=largest.link,
+    )
