@@ -60,7 +60,10 @@ def ladder(
     if busy <= wall_seconds:
         seconds["host"] = (wall_seconds - busy) * host_share
         seconds["idle"] = (wall_seconds - busy) - seconds["host"]
-    elif busy > useful:
+    elif busy == useful:
+        # Nothing but useful to scale, and more of it than the wall: the report is an error anyway.
+        seconds["kernel"] += wall_seconds - busy
+    else:
         scale = (wall_seconds - useful) / (busy - useful)
         seconds = {n: v if n == "useful" else v * scale for n, v in seconds.items()}
     left_out = {name for name in absent if not seconds.get(name)}
