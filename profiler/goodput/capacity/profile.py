@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from goodput.device import DeviceIdentity
 
@@ -48,13 +48,17 @@ class BandwidthPoint:
 
 @dataclass(frozen=True, slots=True)
 class Datasheet:
-    """The dense datasheet row of a device: rates in FLOP/s by math mode, null rates left out."""
+    """The dense datasheet row of a device: rates in FLOP/s by math mode, null rates left out.
+
+    `source` is the document the row was taken from, `url` where to find it ("" where not known).
+    """
 
     name: str
     flops_per_s: dict[str, float]
     bytes_per_s: float | None
     last_level_cache_bytes: int = 0
     url: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
