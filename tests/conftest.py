@@ -1,4 +1,4 @@
-"""What every test may lean on: the shared traces, a cache of its own, and the rules for GPU tests."""
+"""What every test may lean on: the shared traces, a cache of its own, the rules for GPU tests."""
 
 import os
 from collections.abc import Iterator
