@@ -1,1 +1,1 @@
-"""A report as text, Markdown and JSON."""
+"""A report in other forms: text, Markdown, JSON. Never computes what the report does not say."""

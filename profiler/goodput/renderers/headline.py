@@ -1,0 +1,112 @@
+"""The headline: what fraction, of what, against what, and by which rules."""
+
+from __future__ import annotations
+
+from goodput.capacity.profile import Capacity, Peak
+from goodput.renderers.ratios import ratio
+from goodput.report.model import Report, StepSummary, Totals
+from goodput.units import UNKNOWN, seconds, si
+
+_CLOCKS = {
+    "event": "device events",
+    "window": "synchronised windows",
+    "host": "host clock",
+    "trace": "profiled steps of the trace",
+}
+_CONVENTIONS = {
+    "exact": "exact (attention counts its unmasked pairs only)",
+    "dense-attention": "dense-attention (every attention pair counts, masked or not)",
+}
+_MODES_SHOWN = 3
+
+
+def headline(report: Report) -> tuple[tuple[str, str], ...]:
+    """Label and text of each line, the most important one first."""
+    totals = report.totals
+    lines = [
+        ("program goodput", _goodput(totals)),
+        ("MFU", _against_datasheet(totals.mfu, report)),
+        ("HFU", _against_datasheet(totals.hfu, report)),
+        ("roofline", f"{ratio(totals.roofline_efficiency)} of the device time was ideal"),
+        ("step", _step(report.step)),
+        ("useful", _useful(totals)),
+    ]
+    if totals.tokens_per_s is not None:
+        lines.append(("tokens", si(totals.tokens_per_s, "token/s")))
+    lines.append(("convention", _CONVENTIONS.get(report.convention, report.convention)))
+    lines += [("capacity", text) for text in capacity_lines(report)]
+    lines.append(("device", _device(report)))
+    return tuple(lines)
+
+
+def _goodput(totals: Totals) -> str:
+    text = f"{ratio(totals.program_goodput)} of the delivered capacity became useful model math"
+    if totals.program_goodput is None:
+        return f"{UNKNOWN} (no compute roof is known for what ran)"
+    if totals.program_goodput_sustained is not None:
+        text += f"; {ratio(totals.program_goodput_sustained)} of the sustained capacity"
+    return text
+
+
+def _against_datasheet(value: float | None, report: Report) -> str:
+    if value is not None:
+        return f"{ratio(value)} of the dense datasheet peak"
+    if report.capacity is None or report.capacity.datasheet is None:
+        return f"{UNKNOWN} (no datasheet row for this device)"
+    return f"{UNKNOWN} (the datasheet row has no peak for a mode that ran)"
+
+
+def _step(step: StepSummary) -> str:
+    steps = "1 step" if step.count == 1 else f"{step.count} steps"
+    clock = _CLOCKS.get(step.basis, step.basis)
+    spread = f"{seconds(step.p05)} to {seconds(step.p95)}"
+    return f"{seconds(step.median)} median, {spread} (p05 to p95 of {steps}, {clock})"
+
+
+def _useful(totals: Totals) -> str:
+    rate = si(totals.useful_flops_per_s, "FLOP/s")
+    text = f"{si(totals.useful_flops, 'FLOP')} a step, {rate} per device"
+    modes = sorted(totals.useful_flops_by_mode.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{mode or 'no mode'} {si(flops, 'FLOP')}" for mode, flops in modes if flops)
+    return f"{text} ({shares})" if shares else text
+
+
+def _device(report: Report) -> str:
+    name = report.device.name or f"unnamed {report.device.kind}" if report.device else UNKNOWN
+    software = ", ".join(f"{key} {value}" for key, value in sorted(report.environment.items()))
+    return f"{name} ({software})" if software else name
+
+
+def capacity_lines(report: Report) -> list[str]:
+    """The roofs that the program ran under, each with how it is known."""
+    capacity = report.capacity
+    if capacity is None:
+        return [f"{UNKNOWN} (name a file with --capacity FILE to get the ratios)"]
+    used = sorted(report.totals.useful_flops_by_mode.items(), key=lambda item: -item[1])
+    modes = [mode for mode, flops in used if flops and mode in capacity.flops_per_s]
+    roofs = [(mode, capacity.flops_per_s[mode]) for mode in modes[:_MODES_SHOWN]]
+    lines = [f"{mode} {si(peak.rate, 'FLOP/s')}, {known(peak)}" for mode, peak in roofs]
+    return lines + _memory(capacity)
+
+
+def _memory(capacity: Capacity) -> list[str]:
+    points = capacity.bandwidth.get("copy") or next(iter(capacity.bandwidth.values()), ())
+    if not points:
+        return []
+    text = f"memory {si(points[-1].peak.rate, 'B/s')}"
+    if len(points) > 1:
+        first, last = points[0], points[-1]
+        text = (
+            f"memory {si(first.peak.rate, 'B/s')} at {si(first.footprint_bytes, 'B')} to "
+            f"{si(last.peak.rate, 'B/s')} at {si(last.footprint_bytes, 'B')}"
+        )
+    return [f"{text}, {known(points[-1].peak)}"]
+
+
+def known(peak: Peak) -> str:
+    """How a roof is known, e.g. `measured 2026-08-01: torch.mm 1024x1024x1024`."""
+    provenance = peak.provenance
+    day = f" {provenance.measured_at[:10]}" if provenance.measured_at else ""
+    where = f", {provenance.url}" if provenance.url else ""
+    detail = f": {provenance.detail}" if provenance.detail else ""
+    return f"{provenance.source}{day}{detail}{where}"

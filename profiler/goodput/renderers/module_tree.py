@@ -1,0 +1,118 @@
+"""The module tree: what each module took, its submodules included, repeated layers in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from goodput.renderers.operators import share_of
+from goodput.renderers.ratios import ratio
+from goodput.renderers.tables import Column, Table
+from goodput.report.model import OperatorRow, Report
+from goodput.units import seconds
+
+DEPTH = 5
+"""Levels below the root that are shown."""
+
+SHOWN = 24
+"""Lines of the tree; those with least time are left out first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Modules of one place in the tree: `blocks.*` stands for every layer of a list.
+
+    Attributes:
+        path: fully qualified name, list indices written `*`, "" at the root.
+        count: how many modules it stands for.
+        device_seconds: seconds per step of all of them.
+        lost_seconds: None where the work of one is unknown.
+    """
+
+    path: str
+    count: int
+    device_seconds: float
+    lost_seconds: float | None
+
+    @property
+    def depth(self) -> int:
+        """Levels below the root."""
+        return self.path.count(".") + 1 if self.path else 0
+
+    @property
+    def goodput(self) -> float | None:
+        """Useful seconds over device seconds."""
+        if self.lost_seconds is None or not self.device_seconds:
+            return None
+        return (self.device_seconds - self.lost_seconds) / self.device_seconds
+
+
+def branches(modules: Iterable[OperatorRow]) -> tuple[Branch, ...]:
+    """The tree's lines in its order, layers of a list merged."""
+    merged: dict[str, list[OperatorRow]] = {}
+    for row in modules:
+        merged.setdefault(starred(row.module), []).append(row)
+    ordered = [_branch(path, rows) for path, rows in merged.items()]
+    return tuple(_depth_first(ordered))
+
+
+def starred(path: str) -> str:
+    """A module name with list indices as `*`: `blocks.3.mlp` -> `blocks.*.mlp`."""
+    return ".".join("*" if part.isdigit() else part for part in path.split("."))
+
+
+def _branch(path: str, rows: list[OperatorRow]) -> Branch:
+    lost = [row.lost_seconds for row in rows]
+    known = [value for value in lost if value is not None]
+    return Branch(
+        path,
+        len(rows),
+        sum(row.device_seconds for row in rows),
+        sum(known) if len(known) == len(lost) else None,
+    )
+
+
+def _depth_first(found: list[Branch]) -> list[Branch]:
+    """Every branch right under its parent, brothers in the order in which they came."""
+    order = {branch.path: place for place, branch in enumerate(found)}
+
+    def key(branch: Branch) -> list[int]:
+        parts = branch.path.split(".") if branch.path else []
+        above = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        return [order.get(path, len(order)) for path in above]
+
+    return sorted(found, key=key)
+
+
+def module_table(report: Report) -> Table | None:
+    """The tree as a table; None where no module is known."""
+    everything = branches(report.modules)
+    near = [branch for branch in everything if branch.depth <= DEPTH]
+    by_time = sorted(near, key=lambda branch: (-branch.device_seconds, branch.depth))
+    kept = {branch.path for branch in by_time[:SHOWN]}
+    lines = [branch for branch in near if branch.path in kept]
+    if not lines:
+        return None
+    left = len(everything) - len(lines)
+    notes = (f"… {left} more; every module with --by module",) if left else ()
+    return Table("Modules, each with what ran inside it", _columns(lines, report), notes)
+
+
+def _columns(lines: list[Branch], report: Report) -> tuple[Column, ...]:
+    wall = report.step.median
+    return (
+        Column("module", tuple(_label(branch) for branch in lines), least=30),
+        Column("time", tuple(seconds(b.device_seconds) for b in lines), right=True),
+        Column("share", tuple(share_of(b.device_seconds, wall) for b in lines), right=True),
+        Column("goodput", tuple(ratio(b.goodput) for b in lines), right=True),
+        Column("lost", tuple(seconds(b.lost_seconds) for b in lines), right=True),
+    )
+
+
+def _label(branch: Branch) -> str:
+    if not branch.path:
+        return "(root)"
+    name = branch.path.rsplit(".", 1)[-1]
+    times = f" x{branch.count}" if branch.count > 1 else ""
+    # tabulate strips leading blanks, so the indent is drawn.
+    return f"{'· ' * branch.depth}{name}{times}"

@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import pytest
+
+from goodput.renderers.module_tree import SHOWN, branches, module_table, starred
+from goodput.report.model import Report
+
+
+def test_layers_of_a_list_are_one_line(report: Report) -> None:
+    tree = branches(report.modules)
+    assert [branch.path for branch in tree] == [
+        "",
+        "embed",
+        "blocks",
+        "blocks.*",
+        "blocks.*.attention",
+        "blocks.*.mlp",
+        "head",
+    ]
+    layer = tree[3]
+    assert layer.count == 3
+    assert layer.device_seconds == pytest.approx(0.06)
+    assert layer.goodput == pytest.approx(0.8)
+
+
+def test_a_branch_with_unknown_work_has_no_goodput(report: Report) -> None:
+    root = branches(report.modules)[0]
+    assert root.lost_seconds is None
+    assert root.goodput is None
+
+
+def test_starred() -> None:
+    assert starred("h.10.mlp.2") == "h.*.mlp.*"
+    assert starred("") == ""
+    assert starred("layer1.conv") == "layer1.conv"
+
+
+def test_children_stand_under_their_parent_in_any_order_of_rows(report: Report) -> None:
+    shuffled = tuple(sorted(report.modules, key=lambda row: row.module[::-1]))
+    paths = [branch.path for branch in branches(shuffled)]
+    for path in paths:
+        above = path.rpartition(".")[0]
+        if above:
+            between = paths[paths.index(above) + 1 : paths.index(path)]
+            assert all(other.startswith(f"{above}.") for other in between)
+
+
+def test_what_is_left_out_is_counted(report: Report) -> None:
+    many = tuple(replace(report.modules[1], module=f"m{'x' * n}") for n in range(SHOWN + 6))
+    table = module_table(replace(report, modules=many))
+    assert table is not None
+    assert len(table.rows) == SHOWN
+    assert table.notes == ("… 6 more; every module with --by module",)
+
+
+def test_no_modules_no_table(report: Report) -> None:
+    assert module_table(replace(report, modules=())) is None

@@ -1,0 +1,39 @@
+from dataclasses import replace
+
+import pytest
+
+from goodput.renderers.operators import SHOWN, operators_table, short_name, short_shapes
+from goodput.report.model import Report
+
+
+@pytest.mark.parametrize(
+    ("shapes", "short"),
+    [
+        ("f32[8,64] f32[64,64]", "f32[8,64] [64,64]"),
+        ("f32[8] i64[8] f32[8]", "f32[8] i64[8] f32[8]"),
+        ("(48 tensors)", "(48 tensors)"),
+        ("", ""),
+    ],
+)
+def test_short_shapes(shapes: str, short: str) -> None:
+    assert short_shapes(shapes) == short
+
+
+def test_only_torchs_own_namespace_is_dropped() -> None:
+    assert short_name("aten::mm") == "mm"
+    assert short_name("mylib::mm") == "mylib::mm"
+
+
+def test_the_order_is_the_reports(report: Report) -> None:
+    table = operators_table(report)
+    assert [row[0] for row in table.rows[:2]] == ["mm", "addmm"]
+    assert len(table.rows) == SHOWN
+
+
+def test_a_group_above_the_limit_that_is_too_small_to_judge_is_explained(report: Report) -> None:
+    fast = replace(report, operators=(replace(report.operators[0], goodput=1.2),))
+    assert any("in too little time to judge" in note for note in operators_table(fast).notes)
+
+
+def test_no_operator_no_row(report: Report) -> None:
+    assert operators_table(replace(report, operators=())).rows == []
