@@ -107,6 +107,7 @@ def known(peak: Peak) -> str:
     """How a roof is known, e.g. `measured 2026-08-01: torch.mm 1024x1024x1024`."""
     provenance = peak.provenance
     day = f" {provenance.measured_at[:10]}" if provenance.measured_at else ""
-    where = f", {provenance.url}" if provenance.url else ""
-    detail = f": {provenance.detail}" if provenance.detail else ""
-    return f"{provenance.source}{day}{detail}{where}"
+    text = f"{provenance.source}{day}: {provenance.detail}"
+    if not provenance.detail or provenance.detail.startswith(provenance.source):
+        text = provenance.detail or f"{provenance.source}{day}"
+    return text if provenance.url in text else f"{text}, {provenance.url}"
