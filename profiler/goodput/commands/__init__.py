@@ -1,1 +1,1 @@
-"""The commands, one file each."""
+"""The commands, one file each: they join what the floors below offer."""

@@ -1,0 +1,41 @@
+"""What fraction of a device became useful model math, operator by operator.
+
+The public names below are loaded when first used, so that importing goodput imports no framework,
+no numpy, and costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goodput.commands.stored import load
+    from goodput.formulas.custom import formula
+    from goodput.recording.session import record
+    from goodput.work import Call, TensorSpec, Work
+
+__all__ = ["Call", "TensorSpec", "Work", "__version__", "formula", "load", "record"]
+__version__ = "0.1.0"
+
+# No submodule may bear one of these names: its import would replace the function.
+_HOMES = {
+    "Call": "goodput.work",
+    "TensorSpec": "goodput.work",
+    "Work": "goodput.work",
+    "formula": "goodput.formulas.custom",
+    "load": "goodput.commands.stored",
+    "record": "goodput.recording.session",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The public name `name`, loaded from where it lives."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'goodput' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

@@ -1,0 +1,75 @@
+"""The options that every command with a report shares, and the checks that a parser cannot make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from goodput.errors import UsageError
+from goodput.formulas.conventions import CONVENTIONS
+from goodput.report.groups import VIEWS
+
+STDOUT = "-"
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """How a report is made and where it goes; `-` is stdout, None is not asked for."""
+
+    by: str
+    convention: str
+    capacity: Path | None
+    json: str | None
+    markdown: str | None
+
+    def __post_init__(self) -> None:
+        """Checks that one report at most goes to stdout.
+
+        Raises:
+            UsageError: both JSON and Markdown should.
+        """
+        if self.json == STDOUT and self.markdown == STDOUT:
+            raise UsageError("only one of --json - and --markdown - can have stdout; name a file")
+
+    @property
+    def alone_on_stdout(self) -> bool:
+        """Whether a machine reads stdout, so that nothing else may stand there."""
+        return STDOUT in {self.json, self.markdown}
+
+
+_OPTIONS = (
+    click.option(
+        "--by",
+        type=click.Choice(tuple(VIEWS)),
+        default="operator",
+        show_default=True,
+        help="What the ranked table groups by.",
+    ),
+    click.option(
+        "--convention",
+        type=click.Choice(tuple(CONVENTIONS)),
+        default="exact",
+        show_default=True,
+        help="The rule that says which FLOPs are useful.",
+    ),
+    click.option(
+        "--capacity",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Hold the program against the roofs in FILE.",
+    ),
+    click.option("--json", metavar="FILE|-", help="Write the report as JSON; - is stdout, alone."),
+    click.option("--markdown", metavar="FILE|-", help="Write the report as Markdown; - is stdout."),
+)
+
+
+def report_options(function: _Function) -> _Function:
+    """A decorator that gives a command the fields of `ReportOptions` as options."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), function)

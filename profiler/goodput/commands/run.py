@@ -1,0 +1,142 @@
+"""`goodput run`: record a script, get the device's capacity, build the report, write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from goodput.calibration.roofs import Needs, capacity_of
+from goodput.capacity.profile import Capacity
+from goodput.capacity.store import load as load_capacity
+from goodput.commands.options import ReportOptions, report_options
+from goodput.commands.output import publish, report_stream, tell
+from goodput.commands.stored import capacity_for
+from goodput.errors import GoodputError, NotMeasuredError
+from goodput.readers import recording_file
+from goodput.recording.run import RunOptions, RunOutcome, ScriptTarget, record_script
+from goodput.report.build import build
+from goodput.report.needs import largest_contractions, modes_of
+from goodput.trace.recording import Recording
+
+SUFFIX = ".goodput"
+"""How the name of a recording ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What to do with the recording: the file for it, and the roofs that the user gave."""
+
+    path: Path
+    capacity: Capacity | None
+
+
+@click.command(
+    name="run",
+    short_help="Run a script and report its goodput.",
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps to time.")
+@click.option("--warmup", type=click.IntRange(min=0), metavar="N", help="Steps to let pass first.")
+@click.option("--stop-after", is_flag=True, help="End the script when the passes are done.")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the recording goes; without it SCRIPT.goodput in the current directory.",
+)
+@report_options
+@click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module, as for python -m.")
+@click.argument("script", metavar="(SCRIPT.py | -m MODULE)")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def command(  # noqa: PLR0913  # one argument an option, as click passes them
+    *,
+    script: str,
+    arguments: tuple[str, ...],
+    is_module: bool,
+    steps: int | None,
+    warmup: int | None,
+    stop_after: bool,
+    output: Path | None,
+    by: str,
+    convention: str,
+    capacity: Path | None,
+    json: str | None,
+    markdown: str | None,
+) -> int:
+    """Run a script as plain python would, and report its goodput.
+
+    Options of goodput come before the script; everything after it belongs to the script. The
+    exit status is the script's own where that is not 0; else 3 where no whole step was measured
+    or something could not be saved, and 5 where a result is above what the device can do.
+    """
+    options = ReportOptions(by, convention, capacity, json, markdown)
+    # Read before the script runs: a wrong file is told at once, not after an hour.
+    keep = Keep(output or default_path(script, is_module=is_module), _given(capacity))
+    target = ScriptTarget(script, arguments, is_module)
+    with report_stream(alone=options.alone_on_stdout) as stream:
+        if options.alone_on_stdout:
+            tell("stdout is the report's alone, so what the script writes there goes to stderr")
+        outcome = record_script(target, RunOptions(steps, warmup, stop_after))
+        ours = _conclude(outcome, options, keep, stream)
+    return outcome.exit_status or ours
+
+
+def default_path(script: str, *, is_module: bool) -> Path:
+    """Where a recording goes that was given no place: here, under the script's name."""
+    stem = script.rsplit(".", 1)[-1] if is_module else Path(script).stem
+    return Path(f"{stem}{SUFFIX}")
+
+
+def _given(path: Path | None) -> Capacity | None:
+    return load_capacity(path) if path is not None else None
+
+
+def _conclude(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: TextIO) -> int:
+    """The status that the measurement deserves.
+
+    Errors end here and not in `cli.py`, since the script's own status outranks theirs.
+    """
+    try:
+        return _report(outcome, options, keep, stream)
+    except GoodputError as error:
+        tell(str(error))
+        return error.exit_code
+
+
+def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: TextIO) -> int:
+    recording = outcome.recording
+    if recording is None:
+        raise NotMeasuredError(outcome.reason)
+    capacity = None
+    try:
+        capacity = _capacity(recording, keep)
+    finally:
+        saved = _save(recording, keep, capacity)
+    report = build(recording, capacity, options.convention, options.by)
+    status = publish(report, options, stream)
+    return status if saved else NotMeasuredError.exit_code
+
+
+def _capacity(recording: Recording, keep: Keep) -> Capacity | None:
+    device = recording.trace.device
+    if keep.capacity is not None:
+        return capacity_for(device, keep.capacity)
+    if device is None:
+        return None
+    needs = Needs(modes_of(recording), largest_contractions(recording))
+    return capacity_of(device, needs)
+
+
+def _save(recording: Recording, keep: Keep, capacity: Capacity | None) -> bool:
+    """Whether the recording could be saved; where not, one line says so and the report goes on."""
+    try:
+        recording_file.save(recording, keep.path, capacity)
+    except NotMeasuredError as error:
+        tell(str(error))
+        return False
+    tell(f"the recording is in {keep.path}; `goodput show {keep.path}` reports it again")
+    return True

@@ -1,0 +1,117 @@
+"""A file on disk and its report: what `goodput show` and `goodput.load` share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from goodput.capacity.datasheet import capacity_from_datasheet, row_of
+from goodput.capacity.profile import Capacity
+from goodput.capacity.store import check_device
+from goodput.capacity.store import load as load_capacity
+from goodput.device import DeviceIdentity
+from goodput.errors import TraceFormatError, UsageError
+from goodput.readers import kineto, recording_file
+from goodput.report.build import build
+from goodput.report.model import Report
+from goodput.trace.recording import Recording
+from goodput.trace.table import Trace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """A recording that was loaded, with the capacity that it was held against.
+
+    Attributes:
+        recording: the run, or a foreign trace as one.
+        capacity: the roofs saved with it; for a foreign trace those of its device's datasheet row;
+            None where neither is known.
+    """
+
+    recording: Recording
+    capacity: Capacity | None
+
+    def report(
+        self,
+        convention: str = "exact",
+        capacity: Capacity | str | os.PathLike[str] | None = None,
+        by: str = "operator",
+    ) -> Report:
+        """The report of the recording.
+
+        Args:
+            convention: which FLOPs are useful, `exact` or `dense-attention`.
+            capacity: other roofs to hold it against, or the file that has them.
+            by: what `operators` groups by: `operator`, `module`, `phase` or `kernel`.
+
+        Raises:
+            UsageError: the capacity is of another device, or there is no such view.
+            NotMeasuredError: the recording holds no whole step.
+        """
+        chosen = self.capacity
+        if capacity is not None:
+            chosen = capacity_for(self.recording.trace.device, capacity)
+        return build(self.recording, chosen, convention, by)
+
+
+def capacity_for(
+    device: DeviceIdentity | None, given: Capacity | str | os.PathLike[str]
+) -> Capacity:
+    """The capacity that the user gave, checked to be of `device` where that is known.
+
+    Raises:
+        UsageError: the file holds no capacity, or one of another device.
+    """
+    capacity = given if isinstance(given, Capacity) else load_capacity(Path(given))
+    if device is not None and device.name:
+        check_device(capacity, device)
+    return capacity
+
+
+def load(path: str | os.PathLike[str]) -> Stored:
+    """The recording, or the torch.profiler trace (gzipped or not), in the file `path`.
+
+    Needs no framework. Raises:
+        UsageError: there is no such file, or it is neither.
+        SchemaVersionError: a newer goodput wrote it.
+    """
+    file = Path(path)
+    _check_file(file)
+    if recording_file.is_recording(file):
+        recording, capacity = recording_file.load(file)
+        return Stored(recording, capacity or _datasheet(recording.trace.device))
+    trace = kineto.read(file)
+    return Stored(recording_of(trace, file), _datasheet(trace.device))
+
+
+def _check_file(file: Path) -> None:
+    if not file.exists():
+        raise UsageError(f"there is no file {file}; give a recording or a trace.json[.gz]")
+    if file.is_dir():
+        raise UsageError(f"{file} is a directory; name the recording or the trace inside it")
+    if file.suffix == ".pb":
+        raise TraceFormatError(
+            f"{file} is an XSpace file; goodput show reads its own recordings and torch.profiler's "
+            "trace.json[.gz]"
+        )
+
+
+def _datasheet(device: DeviceIdentity | None) -> Capacity | None:
+    """What the device's datasheet row promises; None for a device without one: never a guess."""
+    if device is None or row_of(device.name) is None:
+        return None
+    return capacity_from_datasheet(device)
+
+
+def recording_of(trace: Trace, file: Path) -> Recording:
+    """A foreign trace as a recording: its step times are those under its profiler."""
+    return Recording(
+        program=file.name,
+        created=datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat(timespec="seconds"),
+        trace=trace,
+        wall_seconds=tuple(step.wall_seconds for step in trace.steps),
+        basis="trace",
+        steps_seen=len(trace.steps),
+    )
