@@ -1,0 +1,229 @@
+"""The bout protocol: rivals timed in turns until the best of each group is known and confirmed.
+
+Says how to time, never what: candidates come from `goodput_kernels`, time from a `Clock` and a
+`Stopwatch`. A bout is a few trains of calls of one candidate. Every round measures one bout of each
+candidate still in the running, in a random order from a recorded seed, and rounds start at least a
+second apart, because a bad second (a neighbour on the core, a clock step) looks calm from inside.
+The first rounds select; the rounds after the selection, in which only the winners run, give the
+roofs, so that a lucky first measurement is not one.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+
+from goodput.measure.clock import Clock, Stopwatch
+from goodput.measure.samples import Samples
+from goodput.measure.statistics import median, spread
+from goodput_kernels.candidate import Candidate
+
+CONTENDED = 0.10
+"""Bouts of one candidate that differ by more than this were not alone on the device."""
+
+# What a framework raises for an operator, dtype or size that it cannot do (NotImplementedError and
+# torch's OutOfMemoryError are RuntimeErrors; a missing operator is an AttributeError).
+CANNOT_RUN = (RuntimeError, AttributeError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How many bouts, how long, and what figure is taken from them.
+
+    Attributes:
+        keep: how many candidates of each group stay after each selecting round.
+        confirmations: bouts of the winner after the selection.
+        extra: further bouts for winners whose bouts differ by more than `CONTENDED`.
+        gap_seconds: least time between the starts of two rounds.
+        bout_seconds: a bout ends after this much measured time.
+        train_seconds: calls are put together in trains of at least this length.
+        fewest, most: trains in a bout.
+        share: the quantile of call times that is the bout's figure.
+        rotate_below_bytes: contractions with a smaller working set alternate between two sets of
+            operands, so that they are not read from a cache that a program would have lost.
+        seed: of the order.
+    """
+
+    keep: tuple[int, ...] = (3, 1)
+    confirmations: int = 3
+    extra: int = 2
+    gap_seconds: float = 1.0
+    bout_seconds: float = 0.04
+    train_seconds: float = 2e-4
+    fewest: int = 3
+    most: int = 40
+    share: float = 0.5
+    rotate_below_bytes: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a measurement needs of the machine.
+
+    Attributes:
+        deadline: moment of `clock.now()` after which no further round starts.
+        progress: told what is being done, in a few words.
+    """
+
+    clock: Clock
+    stopwatch: Stopwatch
+    protocol: Protocol
+    deadline: float = math.inf
+    progress: Callable[[str], None] = lambda _: None
+
+
+@dataclass(slots=True)
+class Result:
+    """The bouts of one candidate; `confirmed` are those after its selection."""
+
+    candidate: Candidate
+    selecting: list[Samples] = field(default_factory=list)
+    confirmed: list[Samples] = field(default_factory=list)
+
+    @property
+    def bouts(self) -> tuple[Samples, ...]:
+        """The bouts that count: the confirming ones, else (out of time) what there is."""
+        return tuple(self.confirmed or self.selecting)
+
+    def rates(self, share: float) -> tuple[float, ...]:
+        """The rate of each bout, in the candidate's unit per second."""
+        return tuple(bout.rate(self.candidate.amount, share) for bout in self.bouts)
+
+    @property
+    def spread(self) -> float:
+        """By how much the median rates of the bouts differ."""
+        return spread(self.rates(0.5))
+
+    @property
+    def contended(self) -> bool:
+        """Whether the bouts differ too much for a device used alone."""
+        return self.spread > CONTENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a tournament found.
+
+    Attributes:
+        winners: the best candidate of each group, with its bouts; a group that nothing ran in is
+            absent.
+        unable: labels of the candidates that could not run, with the reason.
+    """
+
+    winners: dict[str, Result]
+    unable: dict[str, str]
+
+
+def bout(candidate: Candidate, stopwatch: Stopwatch, protocol: Protocol) -> Samples:
+    """One bout of `candidate`.
+
+    Raises:
+        RuntimeError, AttributeError, MemoryError: the candidate cannot run here.
+    """
+    small = candidate.unit == "flops" and candidate.working_set_bytes < protocol.rotate_below_bytes
+    with candidate.scope():
+        calls = [candidate.prepare() for _ in range(2 if small else 1)]
+        stopwatch.seconds(calls)  # first calls compile, allocate and fault pages in
+        once = stopwatch.seconds(calls) / len(calls)
+        length = max(len(calls), math.ceil(protocol.train_seconds / max(once, 1e-9)))
+        train = tuple(islice(cycle(calls), length))
+        seconds: list[float] = []
+        while len(seconds) < protocol.fewest or (
+            len(seconds) < protocol.most and sum(seconds) * length < protocol.bout_seconds
+        ):
+            seconds.append(stopwatch.seconds(train) / length)
+    return Samples(tuple(seconds))
+
+
+def tournament(groups: Mapping[str, Sequence[Candidate]], bench: Bench) -> Outcome:
+    """The winner of each group, confirmed in bouts of its own."""
+    contest = _Contest(groups, bench)
+    for keep in bench.protocol.keep:
+        if not contest.round(confirming=False):
+            break
+        contest.select(keep)
+    contest.select(1)
+    for _ in range(bench.protocol.confirmations):
+        if not contest.round(confirming=True):
+            break
+    for _ in range(bench.protocol.extra):
+        contest.drop_calm()
+        if not contest.round(confirming=True):
+            break
+    return Outcome(contest.winners, contest.unable)
+
+
+class _Contest:
+    """The running state of one tournament."""
+
+    def __init__(self, groups: Mapping[str, Sequence[Candidate]], bench: Bench) -> None:
+        self.running = {group: [Result(c) for c in rivals] for group, rivals in groups.items()}
+        self.winners: dict[str, Result] = {}
+        self.unable: dict[str, str] = {}
+        self._bench = bench
+        self._random = random.Random(bench.protocol.seed)  # noqa: S311 - an order, not a secret
+        self._last_start = -math.inf
+        self._rounds = 0
+
+    def round(self, *, confirming: bool) -> bool:
+        """One bout of everything in the running; False if there is nothing to do, or no time."""
+        entries = [(group, result) for group, rivals in self.running.items() for result in rivals]
+        clock, protocol = self._bench.clock, self._bench.protocol
+        start = max(clock.now(), self._last_start + protocol.gap_seconds)
+        if not entries or (self._rounds and start >= self._bench.deadline):
+            return False
+        clock.sleep(max(0.0, start - clock.now()))
+        self._last_start = start
+        self._rounds += 1
+        self._random.shuffle(entries)
+        for number, (group, result) in enumerate(entries, 1):
+            if clock.now() >= self._bench.deadline and self._measured(group):
+                continue
+            self._bench.progress(
+                f"round {self._rounds}, {number} of {len(entries)}: {result.candidate.label}"
+            )
+            self._bout(group, result, confirming=confirming)
+        return True
+
+    def _measured(self, group: str) -> bool:
+        return any(result.bouts for result in self.running[group])
+
+    def _bout(self, group: str, result: Result, *, confirming: bool) -> None:
+        try:
+            samples = bout(result.candidate, self._bench.stopwatch, self._bench.protocol)
+        except CANNOT_RUN as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.unable[result.candidate.label] = reason
+            self.running[group].remove(result)
+            return
+        (result.confirmed if confirming else result.selecting).append(samples)
+
+    def select(self, keep: int) -> None:
+        """Leave the `keep` fastest of each group in the running; the fastest is its winner."""
+        for group, rivals in self.running.items():
+            measured = [result for result in rivals if result.bouts]
+            measured.sort(key=lambda result: -max(result.rates(self._bench.protocol.share)))
+            self.running[group] = measured[:keep]
+            if measured:
+                self.winners[group] = measured[0]
+
+    def drop_calm(self) -> None:
+        """Take the winners whose bouts agree out of the running."""
+        self.running = {
+            group: [result for result in rivals if result.contended]
+            for group, rivals in self.running.items()
+        }
+
+
+def describe(result: Result, share: float) -> str:
+    """The winner and how its bouts agree, for provenance: `torch mm 512x512x512, 3 bouts`."""
+    count = len(result.bouts)
+    middle = median([len(bout.seconds) for bout in result.bouts])
+    return (
+        f"{result.candidate.label}; {count} bout{'s' * (count != 1)} of {middle:.0f} trains, "
+        f"{100 * share:.0f}th percentile"
+    )

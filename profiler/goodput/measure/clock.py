@@ -1,0 +1,65 @@
+"""Time: the only module that reads a clock. Everything else is handed one, so tests never wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A source of time and a way to let it pass."""
+
+    def now(self) -> float:
+        """Seconds since some fixed moment; never runs backwards."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+
+    def epoch(self) -> float:
+        """Seconds since 1970, to compare moments between processes."""
+
+    def date(self) -> str:
+        """The present date and time in ISO form, UTC, whole seconds."""
+
+
+class Stopwatch(Protocol):
+    """Times a train of calls on the device that they run on."""
+
+    def seconds(self, train: Sequence[Callable[[], object]]) -> float:
+        """Device seconds from the start of the first call to the end of the last."""
+
+
+class HostClock:
+    """The clock of this machine."""
+
+    def now(self) -> float:
+        """Seconds of the performance counter."""
+        return time.perf_counter()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
+
+    def epoch(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def date(self) -> str:
+        """The date and time, e.g. `2026-01-31T12:00:00+00:00`."""
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class HostStopwatch:
+    """Times calls that end when they return: a CPU."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock.now
+
+    def seconds(self, train: Sequence[Callable[[], object]]) -> float:
+        """Seconds of the host's clock from before the first call to after the last."""
+        start = self._now()
+        for call in train:
+            call()
+        return self._now() - start
