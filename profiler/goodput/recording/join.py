@@ -39,7 +39,8 @@ def _with_counted_work(trace: Trace, work: WorkPass) -> Trace:
         name: getattr(trace.invocations, name).copy()
         for name in (*WORK_COLUMNS, "modelled", "mode")
     }
-    strings, warnings = list(trace.strings), list(trace.warnings)
+    strings = {text: index for index, text in enumerate(trace.strings)}
+    warnings = list(trace.warnings)
     for operator, rows in _rows_by_operator(trace).items():
         entries = counted.get(operator, [])
         if not entries:
@@ -103,7 +104,7 @@ def _disagreement(
 
 def _take(
     columns: dict[str, Integers],
-    strings: list[str],
+    strings: dict[str, int],
     rows: Integers,
     entries: list[WorkEntry],
     aligned: Integers,
@@ -122,13 +123,7 @@ def _take(
             columns[name][row] = getattr(entry.work, name)
         columns["modelled"][row] = True
         if blind and entry.mode:
-            columns["mode"][row] = _index(strings, entry.mode)
-
-
-def _index(strings: list[str], text: str) -> int:
-    if text not in strings:
-        strings.append(text)
-    return strings.index(text)
+            columns["mode"][row] = strings.setdefault(entry.mode, len(strings))
 
 
 def _without_profiler_cost(trace: Trace, undisturbed: float) -> Trace:

@@ -9,7 +9,7 @@ import numpy as np
 from goodput.capacity.profile import Capacity, Peak
 from goodput.errors import NotMeasuredError
 from goodput.report import limits
-from goodput.report.costs import Bound, Costs, costs_of
+from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
 from goodput.report.model import (
@@ -20,7 +20,7 @@ from goodput.report.model import (
     UnmodelledOperator,
 )
 from goodput.trace.recording import Recording
-from goodput.trace.table import Kind, Link, Trace
+from goodput.trace.table import Invocations, Kind, Link, Trace
 
 SKEWED = 1.03
 """A mean this many medians long is told: some steps were much slower than the others."""
@@ -173,21 +173,24 @@ def _coverage(
 
 
 def _unmodelled(trace: Trace, costs: Costs, steps: int) -> tuple[UnmodelledOperator, ...]:
-    table = trace.invocations
-    blind = (costs.bound == Bound.UNMODELLED) & (table.kind == Kind.COMPUTE)
-    seconds: dict[tuple[str, str], float] = {}
-    for row in np.nonzero(blind)[0]:
-        if table.link[row] == Link.NONE:
-            reason = "no operator launched it in the trace"
-        elif not table.modelled[row]:
-            shapes = trace.strings[int(table.shapes[row])]
-            reason = "no formula" if shapes else "no shapes or no formula"
-        else:
-            reason = "no roof for its mode"
-        key = (trace.strings[int(table.operator[row])], reason)
-        seconds[key] = seconds.get(key, 0.0) + float(costs.seconds[row]) / steps
-    ranked = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
+    """Operators without ideal seconds, most time first, each with the reason."""
+    rows = np.nonzero((costs.bound == Bound.UNMODELLED) & (trace.invocations.kind == Kind.COMPUTE))
+    table, seconds = trace.invocations.select(rows[0]), costs.seconds[rows[0]]
+    groups, first = group_of(table, "operator", "modelled", "link")
+    totals: dict[tuple[str, str], float] = {}
+    for row, time in zip(first, np.bincount(groups, weights=seconds), strict=True):
+        key = (trace.strings[int(table.operator[row])], _reason(trace, table, int(row)))
+        totals[key] = totals.get(key, 0.0) + float(time) / steps
+    ranked = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
     return tuple(UnmodelledOperator(name, time, reason) for (name, reason), time in ranked)
+
+
+def _reason(trace: Trace, table: Invocations, row: int) -> str:
+    if table.modelled[row]:
+        return "no roof for its mode"
+    if table.link[row] == Link.NONE:
+        return "no operator launched it in the trace"
+    return "no formula" if trace.strings[int(table.shapes[row])] else "no shapes or no formula"
 
 
 def _warnings(recording: Recording, capacity: Capacity | None, scale: float) -> tuple[str, ...]:

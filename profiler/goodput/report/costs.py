@@ -176,19 +176,17 @@ def _any_roof(table: Invocations, capacity: Capacity | None) -> Flags:
     return np.asarray(has | idle, dtype=np.bool_)
 
 
-def mixes(trace: Trace) -> list[str]:
-    """The memory mix of each row: `read`, `copy` or `in-place` (names that end in `_`)."""
-    in_place = np.array(
-        [name.endswith("_") or name.startswith("aten::_fused_") for name in trace.strings]
-        or [False]
-    )
+MIXES = ("read", "copy", "in-place")
+"""The memory mixes that operators are held against."""
+
+
+def mixes(trace: Trace) -> Integers:
+    """The memory mix of each row, an index into `MIXES`; in-place names end in `_`."""
+    named = [name.endswith("_") or name.startswith("aten::_fused_") for name in trace.strings]
     table = trace.invocations
-    moved = table.bytes_read + table.bytes_written
-    reads = table.bytes_read > _READ_ONLY_SHARE * moved
-    return [
-        "read" if read else "in-place" if place else "copy"
-        for read, place in zip(reads, in_place[table.operator], strict=True)
-    ]
+    in_place = np.array(named, dtype=np.bool_)[table.operator]
+    reads = table.bytes_read > _READ_ONLY_SHARE * (table.bytes_read + table.bytes_written)
+    return np.where(reads, MIXES.index("read"), np.where(in_place, MIXES.index("in-place"), 1))
 
 
 def _memory_seconds(trace: Trace, capacity: Capacity | None) -> Floats:
@@ -196,12 +194,12 @@ def _memory_seconds(trace: Trace, capacity: Capacity | None) -> Floats:
     table = trace.invocations
     if capacity is None or not len(table):
         return np.full(len(table), np.nan)
-    mix = np.array(mixes(trace))
+    mix = mixes(trace)
     moved = table.bytes_read + table.bytes_written
-    footprint = np.where(mix == "in-place", table.bytes_read, moved)
+    footprint = np.where(mix == MIXES.index("in-place"), table.bytes_read, moved)
     seconds = np.full(len(table), np.nan)
-    for name in ("read", "copy", "in-place"):
-        rows = np.nonzero(mix == name)[0]
+    for number, name in enumerate(MIXES):
+        rows = np.nonzero(mix == number)[0]
         sizes, where = np.unique(footprint[rows], return_inverse=True)
         rates = [capacity.bytes_per_s(name, max(int(size), 1)) for size in sizes]
         rate = np.array([np.nan if r is None else r for r in rates], dtype=np.float64)
