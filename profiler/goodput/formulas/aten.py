@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from goodput.formulas import (
+    aten_activation,
     aten_attention,
     aten_convolution,
+    aten_creation,
     aten_factorisation,
+    aten_indexing,
     aten_matrix,
+    aten_movement,
+    aten_normalization,
+    aten_optimizer,
+    aten_pointwise,
     aten_recurrent,
+    aten_reduction,
+    aten_resampling,
     aten_transformer,
 )
 
 MODULES = (
+    aten_activation,
     aten_attention,
     aten_convolution,
+    aten_creation,
     aten_factorisation,
+    aten_indexing,
     aten_matrix,
+    aten_movement,
+    aten_normalization,
+    aten_optimizer,
+    aten_pointwise,
     aten_recurrent,
+    aten_reduction,
+    aten_resampling,
     aten_transformer,
 )
 """The modules whose formulas are registered."""
