@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -45,9 +46,9 @@ def module_tree(trace: Trace, costs: Costs, steps: int) -> tuple[OperatorRow, ..
     )
 
 
-def natural_key(path: str) -> list[tuple[int, int, str]]:
-    """Sorts `blocks.10` after `blocks.2`."""
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in path.split(".")] if path else []
+def natural_key(path: str) -> list[tuple[int, str]]:
+    """Sorts `blocks.10` after `blocks.2`, and `Layer_10` after `Layer_2`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
 def _ancestry(path: str) -> list[str]:
