@@ -16,6 +16,7 @@ from goodput.commands.output import publish, report_stream, tell
 from goodput.commands.stored import capacity_for
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.readers import recording_file
+from goodput.recording import ranks
 from goodput.recording.run import RunOptions, RunOutcome, ScriptTarget, record_script
 from goodput.report.build import build
 from goodput.report.needs import largest_contractions, modes_of
@@ -38,8 +39,20 @@ class Keep:
     short_help="Run a script and report its goodput.",
     context_settings={"allow_interspersed_args": False},
 )
-@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps to time.")
-@click.option("--warmup", type=click.IntRange(min=0), metavar="N", help="Steps to let pass first.")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Undisturbed steps to time.",
+)
+@click.option(
+    "--warmup",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Steps to let pass first; without it, until their times settle.",
+)
 @click.option("--stop-after", is_flag=True, help="End the script when the passes are done.")
 @click.option(
     "-o",
@@ -57,7 +70,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     script: str,
     arguments: tuple[str, ...],
     is_module: bool,
-    steps: int | None,
+    steps: int,
     warmup: int | None,
     stop_after: bool,
     output: Path | None,
@@ -76,7 +89,11 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     options = ReportOptions(by, convention, capacity, json, markdown)
     # Read before the script runs: a wrong file is told at once, not after an hour.
     keep = Keep(output or default_path(script, is_module=is_module), _given(capacity))
-    target = ScriptTarget(script, arguments, is_module)
+    target = ScriptTarget(
+        path=None if is_module else script,
+        module=script if is_module else None,
+        argv=arguments,
+    )
     with report_stream(alone=options.alone_on_stdout) as stream:
         if options.alone_on_stdout:
             tell("stdout is the report's alone, so what the script writes there goes to stderr")
@@ -108,35 +125,40 @@ def _conclude(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: T
 
 
 def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: TextIO) -> int:
-    recording = outcome.recording
-    if recording is None:
+    if outcome.recording is None:
         raise NotMeasuredError(outcome.reason)
-    capacity = None
+    place = ranks.here()
+    path = ranks.path_of_rank(keep.path, place)
+    # Gathered before the roofs are measured: by then the other ranks leave the device alone.
+    gathered = ranks.gather(outcome.recording, place=place)
+    if not place.reports:
+        return 0 if _save(outcome.recording, path) else NotMeasuredError.exit_code
+    recording, capacity = ranks.combined(gathered), None
     try:
-        capacity = _capacity(recording, keep)
+        capacity = _capacity(recording, keep.capacity)
     finally:
-        saved = _save(recording, keep, capacity)
+        saved = _save(recording, path, capacity)
     report = build(recording, capacity, options.convention, options.by)
     status = publish(report, options, stream)
     return status if saved else NotMeasuredError.exit_code
 
 
-def _capacity(recording: Recording, keep: Keep) -> Capacity | None:
+def _capacity(recording: Recording, given: Capacity | None) -> Capacity | None:
     device = recording.trace.device
-    if keep.capacity is not None:
-        return capacity_for(device, keep.capacity)
+    if given is not None:
+        return capacity_for(device, given)
     if device is None:
         return None
     needs = Needs(modes_of(recording), largest_contractions(recording))
     return capacity_of(device, needs)
 
 
-def _save(recording: Recording, keep: Keep, capacity: Capacity | None) -> bool:
+def _save(recording: Recording, path: Path, capacity: Capacity | None = None) -> bool:
     """Whether the recording could be saved; where not, one line says so and the report goes on."""
     try:
-        recording_file.save(recording, keep.path, capacity)
+        recording_file.save(recording, path, capacity)
     except NotMeasuredError as error:
         tell(str(error))
         return False
-    tell(f"the recording is in {keep.path}; `goodput show {keep.path}` reports it again")
+    tell(f"the recording is in {path}; `goodput show {path}` reports it again")
     return True

@@ -57,10 +57,11 @@ def _against_datasheet(value: float | None, report: Report) -> str:
 
 
 def _step(step: StepSummary) -> str:
-    steps = "1 step" if step.count == 1 else f"{step.count} steps"
     clock = _CLOCKS.get(step.basis, step.basis)
+    if step.count == 1:
+        return f"{seconds(step.median)} (1 step, {clock})"
     spread = f"{seconds(step.p05)} to {seconds(step.p95)}"
-    return f"{seconds(step.median)} median, {spread} (p05 to p95 of {steps}, {clock})"
+    return f"{seconds(step.median)} median, {spread} (p05 to p95 of {step.count} steps, {clock})"
 
 
 def _useful(totals: Totals) -> str:
@@ -85,11 +86,17 @@ def capacity_lines(report: Report) -> list[str]:
     used = sorted(report.totals.useful_flops_by_mode.items(), key=lambda item: -item[1])
     modes = [mode for mode, flops in used if flops and mode in capacity.flops_per_s]
     roofs = [(mode, capacity.flops_per_s[mode]) for mode in modes[:_MODES_SHOWN]]
-    lines = [f"{mode} {si(peak.rate, 'FLOP/s')}, {known(peak)}" for mode, peak in roofs]
-    return lines + _memory(capacity)
+    figures = [(f"{mode} {si(peak.rate, 'FLOP/s')}", known(peak)) for mode, peak in roofs]
+    figures += _memory(capacity)
+    # Figures that are known the same way, as those of one datasheet row, share a line.
+    sources = dict.fromkeys(source for _, source in figures)
+    return [
+        f"{', '.join(text for text, its in figures if its == source)}, {source}"
+        for source in sources
+    ]
 
 
-def _memory(capacity: Capacity) -> list[str]:
+def _memory(capacity: Capacity) -> list[tuple[str, str]]:
     points = capacity.bandwidth.get("copy") or next(iter(capacity.bandwidth.values()), ())
     if not points:
         return []
@@ -100,7 +107,7 @@ def _memory(capacity: Capacity) -> list[str]:
             f"memory {si(first.peak.rate, 'B/s')} at {si(first.footprint_bytes, 'B')} to "
             f"{si(last.peak.rate, 'B/s')} at {si(last.footprint_bytes, 'B')}"
         )
-    return [f"{text}, {known(points[-1].peak)}"]
+    return [(text, known(points[-1].peak))]
 
 
 def known(peak: Peak) -> str:

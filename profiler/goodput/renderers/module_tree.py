@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from goodput.renderers.ratios import ratio
 from goodput.renderers.tables import Column, Table
 from goodput.report.model import OperatorRow, Report
 from goodput.units import seconds
+
+_NUMBER = re.compile(r"(^|(?<=_))\d+$")
 
 DEPTH = 5
 """Levels below the root that are shown."""
@@ -23,13 +26,15 @@ class Branch:
     """Modules of one place in the tree: `blocks.*` stands for every layer of a list.
 
     Attributes:
-        path: fully qualified name, list indices written `*`, "" at the root.
+        path: fully qualified name, numbers of layers written `*`, "" at the root.
+        name: its last part; the module's own where it stands for one.
         count: how many modules it stands for.
         device_seconds: seconds per step of all of them.
         lost_seconds: None where the work of one is unknown.
     """
 
     path: str
+    name: str
     count: int
     device_seconds: float
     lost_seconds: float | None
@@ -57,15 +62,20 @@ def branches(modules: Iterable[OperatorRow]) -> tuple[Branch, ...]:
 
 
 def starred(path: str) -> str:
-    """A module name with list indices as `*`: `blocks.3.mlp` -> `blocks.*.mlp`."""
-    return ".".join("*" if part.isdigit() else part for part in path.split("."))
+    """A module name with the numbers of layers as `*`: `blocks.3.mlp_0` -> `blocks.*.mlp_*`.
+
+    A trace that another program recorded names modules `Block_3`: by class and number.
+    """
+    return ".".join(_NUMBER.sub("*", part) for part in path.split("."))
 
 
 def _branch(path: str, rows: list[OperatorRow]) -> Branch:
     lost = [row.lost_seconds for row in rows]
     known = [value for value in lost if value is not None]
+    own = rows[0].module if len(rows) == 1 else path
     return Branch(
         path,
+        own.rsplit(".", 1)[-1],
         len(rows),
         sum(row.device_seconds for row in rows),
         sum(known) if len(known) == len(lost) else None,
@@ -112,7 +122,6 @@ def _columns(lines: list[Branch], report: Report) -> tuple[Column, ...]:
 def _label(branch: Branch) -> str:
     if not branch.path:
         return "(root)"
-    name = branch.path.rsplit(".", 1)[-1]
     times = f" x{branch.count}" if branch.count > 1 else ""
     # tabulate strips leading blanks, so the indent is drawn.
-    return f"{'· ' * branch.depth}{name}{times}"
+    return f"{'· ' * branch.depth}{branch.name}{times}"

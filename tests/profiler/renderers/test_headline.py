@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from goodput.capacity.profile import Datasheet, Peak, Provenance
+from goodput.capacity.profile import BandwidthPoint, Datasheet, Peak, Provenance
 from goodput.renderers.headline import headline, known
 from goodput.report.model import Report
 
@@ -18,7 +18,10 @@ def line(report: Report, label: str) -> str:
             Provenance("measured", "torch.mm", measured_at="2026-08-01T12:00:00+00:00"),
             "measured 2026-08-01: torch.mm",
         ),
-        (Provenance("datasheet", "row H100", url="https://v.com"), "datasheet: row H100, https://v.com"),
+        (
+            Provenance("datasheet", "row H100", url="https://v.com"),
+            "datasheet: row H100, https://v.com",
+        ),
         (
             Provenance("datasheet", "datasheet row H100: https://v.com", url="https://v.com"),
             "datasheet row H100: https://v.com",
@@ -60,3 +63,21 @@ def test_useful_flops_by_mode_most_first(report: Report) -> None:
 def test_a_measured_mode_and_the_memory_curve_have_their_lines(report: Report) -> None:
     lines = [text for label, text in headline(report) if label == "capacity"]
     assert [text.split()[0] for text in lines] == ["float32", "memory"]
+
+
+def test_roofs_of_one_datasheet_row_share_a_line(report: Report) -> None:
+    peak = Peak(989e12, Provenance("datasheet", "row H100"))
+    assert report.capacity is not None
+    capacity = replace(
+        report.capacity,
+        flops_per_s={"float32": peak},
+        bandwidth={"copy": (BandwidthPoint(1, replace(peak, rate=3.35e12)),)},
+    )
+    assert line(replace(report, capacity=capacity), "capacity") == (
+        "float32 989 TFLOP/s, memory 3.35 TB/s, datasheet: row H100"
+    )
+
+
+def test_one_step_has_no_spread(report: Report) -> None:
+    one = replace(report, step=replace(report.step, count=1, basis="trace"))
+    assert line(one, "step") == "100 ms (1 step, profiled steps of the trace)"

@@ -33,6 +33,13 @@ def test_starred() -> None:
     assert starred("h.10.mlp.2") == "h.*.mlp.*"
     assert starred("") == ""
     assert starred("layer1.conv") == "layer1.conv"
+    assert starred("Model_0.Layer_12") == "Model_*.Layer_*"
+
+
+def test_a_module_alone_keeps_its_own_number(report: Report) -> None:
+    names = ("", "Model_0", "Model_0.Layer_0", "Model_0.Layer_1")
+    rows = tuple(replace(report.modules[1], module=name) for name in names)
+    assert [branch.name for branch in branches(rows)] == ["", "Model_0", "Layer_*"]
 
 
 def test_children_stand_under_their_parent_in_any_order_of_rows(report: Report) -> None:
