@@ -63,7 +63,7 @@ _OPTIONS = (
         "--capacity",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Hold the program against the roofs in FILE.",
+        help="Hold the program against the roofs in FILE, a capacity file or a recording.",
     ),
     click.option("--json", metavar="FILE|-", help="Write the report as JSON; - is stdout, alone."),
     click.option("--markdown", metavar="FILE|-", help="Write the report as Markdown; - is stdout."),

@@ -10,10 +10,9 @@ import click
 
 from goodput.calibration.roofs import Needs, capacity_of
 from goodput.capacity.profile import Capacity
-from goodput.capacity.store import load as load_capacity
 from goodput.commands.options import ReportOptions, report_options
 from goodput.commands.output import publish, report_stream, tell
-from goodput.commands.stored import capacity_for
+from goodput.commands.stored import capacity_for, read_capacity
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.readers import recording_file
 from goodput.recording import ranks
@@ -88,7 +87,8 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     """
     options = ReportOptions(by, convention, capacity, json, markdown)
     # Read before the script runs: a wrong file is told at once, not after an hour.
-    keep = Keep(output or default_path(script, is_module=is_module), _given(capacity))
+    given = read_capacity(capacity) if capacity is not None else None
+    keep = Keep(output or default_path(script, is_module=is_module), given)
     target = ScriptTarget(
         path=None if is_module else script,
         module=script if is_module else None,
@@ -106,10 +106,6 @@ def default_path(script: str, *, is_module: bool) -> Path:
     """Where a recording goes that was given no place: here, under the script's name."""
     stem = script.rsplit(".", 1)[-1] if is_module else Path(script).stem
     return Path(f"{stem}{SUFFIX}")
-
-
-def _given(path: Path | None) -> Capacity | None:
-    return load_capacity(path) if path is not None else None
 
 
 def _conclude(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: TextIO) -> int:

@@ -64,9 +64,23 @@ def capacity_for(
     Raises:
         UsageError: the file holds no capacity, or one of another device.
     """
-    capacity = given if isinstance(given, Capacity) else load_capacity(Path(given))
+    capacity = given if isinstance(given, Capacity) else read_capacity(Path(given))
     if device is not None and device.name:
         check_device(capacity, device)
+    return capacity
+
+
+def read_capacity(path: Path) -> Capacity:
+    """The capacity in a capacity file, or the one that was saved with a recording.
+
+    Raises:
+        UsageError: the file holds none.
+    """
+    if not (path.is_file() and recording_file.is_recording(path)):
+        return load_capacity(path)
+    capacity = recording_file.load(path)[1]
+    if capacity is None:
+        raise UsageError(f"the recording {path} holds no capacity; give one of goodput run")
     return capacity
 
 

@@ -82,22 +82,21 @@ def on_a_terminal(path: Path, **environment: str) -> str:
     """What `goodput show` writes to a terminal."""
     pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
     master, slave = pty.openpty()
-    try:
-        subprocess.run(
-            [sys.executable, "-m", "goodput", "show", str(path)],
-            stdout=slave,
-            stderr=slave,
-            env={"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", **environment},
-            check=True,
-            timeout=60,
-        )
-        os.close(slave)
-        chunks = []
-        while chunk := read(master):
-            chunks.append(chunk)
-    finally:
-        os.close(master)
-    return b"".join(chunks).decode()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "goodput", "show", str(path)],
+        stdout=slave,
+        stderr=slave,
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", **environment},
+    )
+    os.close(slave)
+    chunks = []
+    # Read while it writes: a terminal holds only a few kilobytes.
+    while chunk := read(master):
+        chunks.append(chunk)
+    os.close(master)
+    text = b"".join(chunks).decode()
+    assert process.wait(timeout=60) == 0, text
+    return text
 
 
 def read(descriptor: int) -> bytes:

@@ -6,6 +6,8 @@ import goodput
 from goodput.capacity import store
 from goodput.capacity.profile import Capacity
 from goodput.errors import UsageError, WrongDeviceError
+from goodput.readers.recording_file import save
+from goodput.trace.recording import Recording
 
 
 def test_load_and_report(recording_file: Path, capacity: Capacity) -> None:
@@ -32,6 +34,19 @@ def test_the_capacity_of_another_device_is_refused(
 ) -> None:
     with pytest.raises(WrongDeviceError):
         goodput.load(recording_file).report(capacity=other_capacity)
+
+
+def test_the_capacity_of_another_recording(
+    recording_file: Path, recording: Recording, tmp_path: Path, capacity: Capacity
+) -> None:
+    bare = tmp_path / "bare.goodput"
+    save(recording, bare)
+    stored = goodput.load(bare)
+    assert stored.capacity is None
+    assert stored.report().totals.program_goodput is None
+    assert stored.report(capacity=recording_file).capacity == capacity
+    with pytest.raises(UsageError, match="holds no capacity"):
+        stored.report(capacity=bare)
 
 
 def test_an_unknown_view_is_refused(recording_file: Path) -> None:
