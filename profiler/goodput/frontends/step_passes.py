@@ -1,0 +1,416 @@
+"""The order of the passes over a running program, decided at its step boundaries.
+
+Warm-up (with the counted step in it), then undisturbed steps, then profiled ones, then nothing.
+Knows no framework: what it starts and stops is handed to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Protocol
+
+from goodput.trace.recording import WorkPass
+
+SETTLED_STEPS = 3
+"""Warm-up ends when this many steps in a row..."""
+SETTLED_SPREAD = 0.1
+"""...are within this of their shortest."""
+WARMUP_LIMIT = 20
+"""Steps after which warm-up ends whether or not they settled."""
+PATIENCE = 5
+"""Times the wanted steps that a pass waits for steps of the usual kind."""
+PROFILED_STEPS_DEVICE = 3
+PROFILED_STEPS_CPU = 10
+PROFILED_SECONDS_CPU = 2.0
+"""On a CPU single steps are noise: so many steps, or so many seconds."""
+EVENT_LIMIT = 2_000_000
+EVENTS_PER_CALL = 4
+"""Profiler events for each counted operator call: the operators that it calls inside count too."""
+TRIES = 3
+
+
+class ProgramEnd(BaseException):
+    """The passes are over and the user asked for the program to end there.
+
+    Not an `Exception`: a program that catches those must end all the same.
+    """
+
+
+class Clock(Protocol):
+    """What the passes need of a clock."""
+
+    def now(self) -> float:
+        """Seconds since some fixed moment."""
+
+
+class StepTimer(Protocol):
+    """Clocks undisturbed steps."""
+
+    basis: str
+
+    def start(self) -> None:
+        """Forgets earlier marks and marks the first boundary."""
+
+    def mark(self) -> None:
+        """Marks a boundary."""
+
+    def seconds(self) -> list[float]:
+        """The seconds between consecutive marks; waits for the device."""
+
+
+class StepCounter(Protocol):
+    """Counts one step."""
+
+    def start(self) -> bool:
+        """Begins to count; False where this program cannot be counted now."""
+
+    def stop(self) -> WorkPass:
+        """Ends counting and says what was counted."""
+
+
+class StepProfiler(Protocol):
+    """Profiles steps into a trace file."""
+
+    on_device: bool
+
+    def start(self) -> None:
+        """Begins to record."""
+
+    def mark(self, number: int) -> None:
+        """Marks boundary `number`."""
+
+    def stop(self, *, keep: bool) -> None:
+        """Ends recording; writes the trace file where `keep`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """All that the passes start and stop.
+
+    Attributes:
+        clock: the host's clock.
+        timer, counter, profiler: one for each pass.
+        elsewhere: whether the program's own profiler runs, which ours would spoil.
+        next_key: the key of the interval that begins now, None where only its end will tell.
+        undisturbed: called before the undisturbed steps: takes off every hook they do not need.
+        done: called when the passes are over.
+    """
+
+    clock: Clock
+    timer: StepTimer
+    counter: StepCounter
+    profiler: StepProfiler
+    elsewhere: Callable[[], bool]
+    next_key: Callable[[], Hashable]
+    undisturbed: Callable[[], None]
+    done: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PassOptions:
+    """How long each pass is.
+
+    Attributes:
+        steps: undisturbed steps to time.
+        warmup: steps to let pass first; None to wait until their times settle.
+        count_only: stop after the counted step.
+    """
+
+    steps: int = 10
+    warmup: int | None = None
+    count_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PassResults:
+    """What the passes measured.
+
+    Attributes:
+        wall_seconds: the undisturbed steps of the covered kind.
+        basis: what clocked them.
+        work: the counted step.
+        profiled: numbers of the profiled steps of the covered kind; step n ends at boundary n + 1.
+        steps_seen: all boundaries seen.
+        steps_left_out: undisturbed and profiled steps of another kind, or disturbed.
+        tokens_per_step: where the counted step showed it.
+        warnings: sentences for the report.
+    """
+
+    wall_seconds: tuple[float, ...] = ()
+    basis: str = "host"
+    work: WorkPass = field(default_factory=WorkPass)
+    profiled: tuple[int, ...] = ()
+    steps_seen: int = 0
+    steps_left_out: int = 0
+    tokens_per_step: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class State(Enum):
+    """Which pass the program is in."""
+
+    WARMUP = auto()
+    COUNT = auto()
+    WALL = auto()
+    WAITING = auto()
+    PROFILE = auto()
+    DONE = auto()
+
+
+class Passes:
+    """Moves a program through the passes; `boundary` is called at the end of each of its steps.
+
+    Args:
+        options: how long each pass is.
+        instruments: what is started and stopped.
+    """
+
+    def __init__(self, options: PassOptions, instruments: Instruments) -> None:
+        self._options = options
+        self._tools = instruments
+        self.seen = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.state = State.WARMUP
+        self._begun = False
+        self._last = 0.0
+        self._warmup: list[float] = []
+        self._keys: Counter[Hashable] = Counter()
+        self._work = WorkPass()
+        self._counted_key: Hashable = None
+        self._count_tries = 0
+        self._warm = False
+        self._wall: list[tuple[Hashable, bool]] = []
+        self._wall_seconds: list[float] = []
+        self._profiled: list[Hashable] = []
+        self._profile_tries = 0
+        self._profile_began = 0.0
+        self._reason = ""
+
+    def restart(self) -> None:
+        """Forgets everything: what was taken for steps so far were none."""
+        self._stop_running(keep=False)
+        self._reset()
+
+    def boundary(self, key: Hashable) -> None:
+        """One step ends and the next begins; `key` is the kind of the one that ends."""
+        if self.state is State.WALL:
+            self._tools.timer.mark()
+            self._wall.append((key, self._tools.elsewhere()))
+            self.seen += 1
+            if self._wall_is_over():
+                self._end_wall()
+                self._begin_profile()
+            return
+        now = self._tools.clock.now()
+        self.seen += 1
+        if not self._begun:
+            self._begun = True
+            self._first_boundary()
+        else:
+            self._keys[key] += 1
+            self._step(key, now - self._last)
+        self._last = self._tools.clock.now()
+
+    def interrupt(self) -> None:
+        """The program starts a profiler of its own: ours must be gone before."""
+        if self.state is State.COUNT:
+            self._tools.counter.stop()
+            self.state = State.WARMUP
+        elif self.state is State.PROFILE:
+            self._tools.profiler.stop(keep=False)
+            self._profile_tries += 1
+            self.state = State.WAITING
+        elif self.state is State.WALL and self._wall:
+            self._wall.append(("interrupted", True))
+            self._tools.timer.mark()
+
+    def finish(self) -> PassResults:
+        """Ends whatever runs and says what was measured."""
+        self._stop_running(keep=True)
+        usual = self._usual()
+        covered = [s for s, (k, b) in self._timed() if not b and self._covers(k, usual)]
+        profiled = [
+            number for number, key in enumerate(self._profiled[1:]) if self._covers(key, usual)
+        ]
+        out = len(self._wall_seconds) - len(covered)
+        out += max(len(self._profiled) - 1, 0) - len(profiled)
+        return PassResults(
+            wall_seconds=tuple(covered),
+            basis=self._tools.timer.basis,
+            work=self._work,
+            profiled=tuple(profiled),
+            steps_seen=self.seen,
+            steps_left_out=out,
+            warnings=tuple(self._warnings(usual)),
+        )
+
+    def _first_boundary(self) -> None:
+        if not self._begin_count() and self._warm_enough():
+            self._leave_warmup()
+
+    def _step(self, key: Hashable, seconds: float) -> None:
+        if self.state is State.COUNT:
+            self._end_count(key)
+        elif self.state is State.WARMUP:
+            self._warmup.append(seconds)
+        elif self.state is State.PROFILE:
+            self._profiled_step(key)
+            return
+        if self.state is State.WARMUP and self._warm_enough():
+            self._leave_warmup()
+        elif self.state is State.WAITING:
+            self._begin_profile()
+
+    # The counted step.
+
+    def _begin_count(self) -> bool:
+        if self._tools.elsewhere() or self._count_tries >= TRIES:
+            return False
+        if not self._tools.counter.start():
+            return False
+        self._count_tries += 1
+        self.state = State.COUNT
+        return True
+
+    def _end_count(self, key: Hashable) -> None:
+        self._work = self._tools.counter.stop()
+        self._counted_key = key
+        self.state = State.WARMUP
+        if self._options.count_only:
+            self._end()
+
+    def _count_is_needed(self) -> bool:
+        """Whether no step was counted, or one of another kind than the usual."""
+        if self._work.failure:
+            return False
+        return not self._work.entries or self._counted_key != self._usual()
+
+    # Warm-up.
+
+    def _warm_enough(self) -> bool:
+        if self._warm:
+            return True
+        wanted = self._options.warmup
+        if wanted is not None:
+            self._warm = self.seen >= wanted
+        else:
+            last = self._warmup[-SETTLED_STEPS:]
+            settled = len(last) == SETTLED_STEPS and max(last) <= (1 + SETTLED_SPREAD) * min(last)
+            self._warm = settled or len(self._warmup) >= WARMUP_LIMIT
+        return self._warm
+
+    def _leave_warmup(self) -> None:
+        expected = self._tools.next_key()
+        usual = self._usual()
+        countable = self._count_is_needed() and (expected is None or expected == usual)
+        if not (countable and self._begin_count()):
+            self._begin_wall()
+
+    # Undisturbed steps.
+
+    def _begin_wall(self) -> None:
+        self._tools.undisturbed()
+        self.state = State.WALL
+        self._wall = []
+        self._tools.timer.start()
+
+    def _wall_is_over(self) -> bool:
+        wanted = self._options.steps
+        if len(self._wall) < wanted:
+            return False
+        kinds = Counter(key for key, disturbed in self._wall if not disturbed)
+        most = max(kinds.values(), default=0)
+        return most >= wanted or len(self._wall) >= PATIENCE * wanted
+
+    def _end_wall(self) -> None:
+        self._wall_seconds = self._tools.timer.seconds()
+        self._keys.update(key for key, disturbed in self._wall if not disturbed)
+
+    def _timed(self) -> list[tuple[float, tuple[Hashable, bool]]]:
+        return list(zip(self._wall_seconds, self._wall, strict=False))
+
+    # Profiled steps.
+
+    def _begin_profile(self) -> None:
+        if self._profile_tries >= TRIES:
+            self._end()
+            return
+        self.state = State.WAITING
+        if self._tools.elsewhere():
+            return
+        self.state = State.PROFILE
+        self._profiled = []
+        self._tools.profiler.start()
+
+    def _profiled_step(self, key: Hashable) -> None:
+        """The step in which the profiler started is not kept: its first events are slow."""
+        if not self._profiled:
+            self._profile_began = self._tools.clock.now()
+        self._tools.profiler.mark(len(self._profiled))
+        self._profiled.append(key)
+        if self._profile_is_over():
+            self._tools.profiler.stop(keep=True)
+            self._end()
+
+    def _profile_is_over(self) -> bool:
+        steps = len(self._profiled) - 1
+        usual = self._usual()
+        whole = sum(self._covers(key, usual) for key in self._profiled[1:])
+        calls = len(self._work.entries)
+        if calls and (steps + 1) * calls * EVENTS_PER_CALL >= EVENT_LIMIT and steps >= 1:
+            return True
+        if steps >= PATIENCE * PROFILED_STEPS_CPU:
+            return True
+        if self._tools.profiler.on_device:
+            return whole >= PROFILED_STEPS_DEVICE
+        elapsed = self._tools.clock.now() - self._profile_began
+        return whole >= PROFILED_STEPS_CPU or (
+            whole >= PROFILED_STEPS_DEVICE and elapsed >= PROFILED_SECONDS_CPU
+        )
+
+    # All of it.
+
+    def _end(self) -> None:
+        self.state = State.DONE
+        self._tools.done()
+
+    def _stop_running(self, *, keep: bool) -> None:
+        if self.state is State.COUNT:
+            self._tools.counter.stop()
+        elif self.state is State.WALL:
+            self._end_wall()
+        elif self.state is State.PROFILE:
+            self._tools.profiler.stop(keep=keep and len(self._profiled) > 1)
+        elif self.state is State.WAITING:
+            self._reason = "the program's own profiler was on whenever steps could be profiled"
+        if self.state is not State.DONE:
+            self.state = State.DONE
+
+    def _usual(self) -> Hashable:
+        return self._keys.most_common(1)[0][0] if self._keys else None
+
+    def _covers(self, key: Hashable, usual: Hashable) -> bool:
+        """Steps that are all of different kinds are covered together."""
+        return key == usual or 2 * self._keys[usual] < self._keys.total()
+
+    def _warnings(self, usual: Hashable) -> list[str]:
+        found = []
+        if self._work.failure:
+            found.append(f"{self._work.failure}; work comes from the profiled shapes alone")
+        if self._reason:
+            found.append(self._reason + ", so there are no operator times")
+        elif self._profile_tries >= TRIES:
+            found.append(
+                "the program's own profiler ended ours each time, so there are no operator times"
+            )
+        if self._keys and 2 * self._keys[usual] < self._keys.total():
+            found.append(
+                f"the steps are of {len(self._keys)} kinds (by their input shapes or module "
+                "calls), none of them usual: all are reported together"
+            )
+        return found

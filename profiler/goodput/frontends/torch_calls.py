@@ -1,0 +1,130 @@
+"""Translates one torch operator call into goodput's neutral `Call`. Counts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from goodput.frontends.torch_private import (
+    arguments_of,
+    name_of,
+    nonzero,
+    overload_of,
+    version_of,
+)
+from goodput.work import Argument, Call, TensorSpec
+
+_MASKS = ("attn_mask", "attn_bias")
+_DTYPES = {"float8_e4m3fn": "float8_e4m3", "float8_e4m3fnuz": "float8_e4m3"}
+_DTYPES |= {"float8_e5m2fnuz": "float8_e5m2"}
+_CONVOLUTIONS = ("convolution", "conv")
+
+
+class CallTranslator:
+    """Makes the `Call` of each operator call; masks are read once each and kept until then."""
+
+    def __init__(self) -> None:
+        self._schemas: dict[Any, tuple[tuple[str, Any], ...]] = {}
+        self._pairs: dict[tuple[Any, ...], tuple[torch.Tensor, int]] = {}
+
+    def call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> Call:
+        """The call of `func` with its schema's defaults filled in.
+
+        Reading a mask waits for the device: only the counted step may do so.
+        """
+        values = self._bound(func, args, kwargs)
+        name = name_of(func)
+        return Call(
+            name=name,
+            inputs=tuple(argument(value) for value in values.values()),
+            outputs=tuple(spec(tensor) for tensor in tensors_in((out,))),
+            attributes=self._attributes(func, name, values),
+        )
+
+    def _bound(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        schema = self._schemas.get(func)
+        if schema is None:
+            schema = self._schemas[func] = arguments_of(func)
+        return {
+            name: args[place] if place < len(args) else kwargs.get(name, default)
+            for place, (name, default) in enumerate(schema)
+        }
+
+    def _attributes(self, func: Any, name: str, values: Mapping[str, Any]) -> dict[str, object]:
+        attributes: dict[str, object] = {}
+        if overload_of(func):
+            attributes["overload"] = overload_of(func)
+        first = next(tensors_in(values.values()), None)
+        if first is None:
+            return attributes
+        if first.layout is not torch.strided:
+            attributes["nnz"] = nonzero(first)
+        if first.is_cuda and first.dtype is torch.float32 and _allows_tf32(name):
+            attributes["tf32"] = True
+        mask = next((m for key in _MASKS if (m := values.get(key)) is not None), None)
+        if isinstance(mask, torch.Tensor) and "attention" in name:
+            pairs = self._unmasked_pairs(mask, values)
+            if pairs is not None:
+                attributes["unmasked_pairs"] = pairs
+        return attributes
+
+    def _unmasked_pairs(self, mask: torch.Tensor, values: Mapping[str, Any]) -> int | None:
+        """Pairs of queries and keys that `mask` leaves, over all of the batch and the heads."""
+        query, key = values.get("query"), values.get("key")
+        if not isinstance(query, torch.Tensor) or not isinstance(key, torch.Tensor):
+            return None
+        whole = query.numel() // query.shape[-1] * key.shape[-2] if query.numel() else 0
+        if not mask.numel():
+            return None
+        identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)
+        known = self._pairs.get(identity)
+        if known is None:
+            known = self._pairs[identity] = (mask, _open_entries(mask))
+        return known[1] * whole // mask.numel()
+
+
+def argument(value: Any) -> Argument:
+    """A torch argument in neutral terms; what a formula cannot use becomes its text."""
+    if isinstance(value, torch.Tensor):
+        return spec(value)
+    if value is None or isinstance(value, bool | int | float | complex | str):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(argument(item) for item in value)
+    return str(value)
+
+
+def spec(tensor: torch.Tensor) -> TensorSpec:
+    """Shape, dtype and strides of a tensor; no strides where its layout has none."""
+    strides = tuple(tensor.stride()) if tensor.layout is torch.strided else ()
+    return TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), strides)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """The neutral name of a dtype, e.g. `bfloat16`."""
+    name = str(dtype).removeprefix("torch.")
+    return _DTYPES.get(name, name)
+
+
+def tensors_in(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """The tensors among `values`, lists opened."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from tensors_in(value)
+
+
+def _open_entries(mask: torch.Tensor) -> int:
+    """Entries that let a pair through: True, or a bias above the dtype's lowest number."""
+    if mask.dtype is torch.bool:
+        return int(mask.sum().item())
+    return int((mask > torch.finfo(mask.dtype).min).sum().item())
+
+
+def _allows_tf32(name: str) -> bool:
+    if any(word in name for word in _CONVOLUTIONS):
+        return bool(torch.backends.cudnn.allow_tf32)
+    return torch.get_float32_matmul_precision() != "highest"

@@ -1,0 +1,236 @@
+"""Counts the work of one step, operator call by operator call, under a torch dispatch mode.
+
+The mode only looks: every operator runs as it would without it. When counting fails, the program
+goes on uncounted and the reason is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import goodput.formulas.aten  # noqa: F401 - registers the formulas
+from goodput.errors import FormulaError
+from goodput.formulas.aten_matrix import contraction_of
+from goodput.formulas.modes import mode_of
+from goodput.formulas.registry import has_formula, work_of
+from goodput.frontends.torch_calls import CallTranslator, tensors_in
+from goodput.frontends.torch_private import (
+    NO_TASK,
+    backward_task,
+    composite_key,
+    is_zero,
+    last_sequence,
+    name_of,
+    node_sequence,
+    open_modes,
+    packet_of,
+    pop_mode,
+    push_mode,
+)
+from goodput.trace.recording import WorkEntry, WorkPass
+from goodput.trace.table import Phase
+from goodput.trace.words import shapes_text
+from goodput.work import Call, Contraction, Work
+
+_LARGEST = 8
+"""Contractions kept of each math mode: enough for whoever measures roofs to choose from."""
+
+_SILENT = frozenset({"profiler", "prim"})
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where the counter learns what runs around an operator.
+
+    Args:
+        module: the innermost module that runs in this thread; None outside every module.
+        optimizing_task: while an optimizer steps, the backward pass it steps in (-1: in none).
+    """
+
+    module: Callable[[], str | None]
+    optimizing_task: Callable[[], int | None]
+
+
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its own base hook
+    """Counts every operator call between `enter` and `leave`.
+
+    Args:
+        surroundings: what runs around an operator.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._around = surroundings
+        self._translator = CallTranslator()
+        self._entries: list[WorkEntry] = []
+        self._contractions: dict[str, set[Contraction]] = {}
+        self._module_of_node: dict[int, str] = {}
+        self._creates_graph: dict[int, bool] = {}
+        self.failure = ""
+
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """Compiled code must stay compiled: under another mode it would fall back to eager."""
+        return True
+
+    def enter(self) -> bool:
+        """Starts to count in this thread; False where the program has a mode of its own open.
+
+        A mode of the program's that closes before ours would take ours off in its place.
+        """
+        if open_modes():
+            return False
+        self.__enter__()  # type: ignore[no-untyped-call]
+        return True
+
+    def leave(self) -> None:
+        """Stops counting, wherever in the stack of modes it stands by now."""
+        above: list[Any] = []
+        while open_modes():
+            mode = pop_mode()
+            if mode is self:
+                # Back on top, so that its own exit finds it and puts torch's flags back.
+                push_mode(self)
+                self.__exit__(None, None, None)
+                break
+            above.append(mode)
+        for mode in reversed(above):
+            push_mode(mode)
+
+    def result(self) -> WorkPass:
+        """What was counted."""
+        largest = (
+            contraction
+            for found in self._contractions.values()
+            for contraction in sorted(found, key=lambda c: -c.flops)[:_LARGEST]
+        )
+        return WorkPass(tuple(self._entries), tuple(largest), self.failure)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs `func` and counts it."""
+        kwargs = kwargs or {}
+        if self.failure:
+            return func(*args, **kwargs)
+        if isinstance(func, HigherOrderOperator):
+            return self._higher_order(func, args, kwargs)
+        if any(kind not in (torch.Tensor, torch.nn.Parameter) for kind in types):
+            return NotImplemented  # a tensor subclass: what it does inside comes back here
+        if func.namespace not in _SILENT and self._is_composite(func, args):
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        if func.namespace not in _SILENT:
+            try:
+                self._count(func, args, kwargs, result)
+            except Exception as error:  # noqa: BLE001 - a formula may be the user's own code
+                self.failure = f"counting {name_of(func)} failed: {_sentence(error)}"
+        return result
+
+    def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
+        """Inference mode hands over whole composites, which elsewhere come apart before."""
+        return (
+            torch.is_inference_mode_enabled()
+            and not has_formula(name_of(func))
+            and packet_of(func) not in _torch_formulas()
+            and func.has_kernel_for_dispatch_key(composite_key)
+            and not any(tensor.is_nested for tensor in tensors_in(args))
+        )
+
+    def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A conditional runs the branch it takes, counted; of others only the name is known."""
+        name = func.name() if callable(func.name) else str(func)
+        if name == "cond":
+            predicate, on_true, on_false, operands = args
+            with self:
+                return (on_true if bool(predicate) else on_false)(*operands)
+        result = func(*args, **kwargs)
+        self._note(Call(f"higher_order::{name}"), None)
+        return result
+
+    def _count(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
+        call = self._translator.call(func, args, kwargs, result)
+        work = work_of(call)
+        if work is None and not has_formula(call.name):
+            work = _torch_work(func, args, kwargs, result, call)
+        if work is not None and any(is_zero(t) for t in tensors_in(args)):
+            work = Work()  # a forward-mode tangent that is known to be zero is never computed
+        contraction = contraction_of(call)
+        if contraction is not None:
+            self._contractions.setdefault(contraction.mode, set()).add(contraction)
+        self._note(call, work)
+
+    def _note(self, call: Call, work: Work | None) -> None:
+        phase, module = self._place()
+        self._entries.append(
+            WorkEntry(
+                operator=call.name,
+                phase=phase.name.lower(),
+                module=module,
+                shapes=shapes_text(call.inputs),
+                mode=mode_of(call),
+                work=work,
+            )
+        )
+
+    def _place(self) -> tuple[Phase, str]:
+        """The phase and the module of the operator that runs now."""
+        task = backward_task()
+        module = self._around.module()
+        optimizing = self._around.optimizing_task() == task and not torch.is_grad_enabled()
+        if module is None and optimizing:
+            return Phase.OPTIMIZER, ""
+        if task == NO_TASK:
+            # The autograd node of this operator took the last number given out.
+            self._module_of_node[last_sequence()] = module or ""
+            return Phase.FORWARD, module or ""
+        creates_graph = self._creates_graph.setdefault(task, torch.is_grad_enabled())
+        if module is not None or (torch.is_grad_enabled() and not creates_graph):
+            return Phase.RECOMPUTE, module or self._module_of_current_node()
+        return Phase.BACKWARD, self._module_of_current_node()
+
+    def _module_of_current_node(self) -> str:
+        sequence = node_sequence()
+        return self._module_of_node.get(sequence, "") if sequence is not None else ""
+
+
+def _torch_formulas() -> dict[Any, Any]:
+    from torch.utils.flop_counter import flop_registry
+
+    return flop_registry
+
+
+def _torch_work(
+    func: Any, args: tuple[Any, ...], kwargs: Any, result: Any, call: Call
+) -> Work | None:
+    """Work by a formula registered with torch's own `register_flop_formula`."""
+    formula = _torch_formulas().get(packet_of(func))
+    if formula is None:
+        return None
+    try:
+        flops = int(formula(*args, **kwargs, out_val=result))
+    except Exception as error:  # the formula is the user's code
+        raise FormulaError(
+            f"the formula registered with torch for {call.name} failed: {error}"
+        ) from error
+    return Work(
+        flops=flops,
+        dense_flops=flops,
+        bytes_read=sum(tensor.bytes for tensor in call.tensors),
+        bytes_written=sum(tensor.bytes for tensor in call.outputs),
+    )
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,46 @@
+"""Which device a torch program runs on, and with which library versions."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+from goodput.device import DeviceIdentity
+from goodput.frontends.host_device import cpu_identity
+from goodput.frontends.torch_passes import uses_device
+
+
+def identity(torch_device: str = "") -> DeviceIdentity:
+    """The device that this process computes on, or the one that torch calls `torch_device`.
+
+    Without a name: the current CUDA or HIP device if the program has used one, else the CPU.
+    """
+    if torch_device.startswith("cuda") or (not torch_device and uses_device()):
+        return _cuda(torch_device or "cuda")
+    return cpu_identity()
+
+
+def environment() -> dict[str, str]:
+    """Versions and settings that a step's time depends on."""
+    found = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": str(torch.get_num_threads()),
+    }
+    if uses_device():
+        found["cuda"] = torch.version.cuda or ""
+        found["hip"] = torch.version.hip or ""
+        found["device_index"] = str(torch.cuda.current_device())
+    return {key: value for key, value in found.items() if value}
+
+
+def _cuda(torch_device: str) -> DeviceIdentity:
+    properties = torch.cuda.get_device_properties(torch_device)
+    return DeviceIdentity(
+        kind="hip" if torch.version.hip else "cuda",
+        name=properties.name,
+        units=properties.multi_processor_count,
+        memory_bytes=properties.total_memory,
+        last_level_cache_bytes=getattr(properties, "L2_cache_size", 0),
+    )

@@ -1,0 +1,118 @@
+"""Every private name of torch that goodput leans on, each behind one function.
+
+Tried on torch 2.13; a torch without one of these names is refused when goodput attaches to it.
+"""
+
+# ruff: noqa: SLF001 - this is the one place for it
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from torch.autograd import profiler as _profiler
+
+NO_TASK = -1
+"""The number of no backward pass."""
+
+_modes: Any = torch._C
+_autograd: Any = torch.autograd
+_functions: Any = torch._C._profiler
+_ProfilerClass: Any = _profiler.profile
+composite_key: Any = torch._C.DispatchKey.CompositeImplicitAutograd
+"""The dispatch key of operators that only call others."""
+
+
+def backward_task() -> int:
+    """The number of the backward pass that runs in this thread; `NO_TASK` outside."""
+    return int(torch._C._current_graph_task_id())
+
+
+def node_sequence() -> int | None:
+    """The sequence number of the backward node that runs in this thread; None outside."""
+    node: Any = torch._C._current_autograd_node()
+    return None if node is None else int(node._sequence_nr())
+
+
+def last_sequence() -> int:
+    """The sequence number that the last forward operator with a gradient took in this thread."""
+    return int(_autograd._get_sequence_nr()) - 1
+
+
+def open_modes() -> int:
+    """How many dispatch modes are open in this thread."""
+    return int(_modes._len_torch_dispatch_stack())
+
+
+def pop_mode() -> Any:
+    """Takes the innermost dispatch mode off."""
+    return _modes._pop_torch_dispatch_stack(None)
+
+
+def push_mode(mode: Any) -> None:
+    """Puts a dispatch mode back on."""
+    _modes._push_on_torch_dispatch_stack(mode)
+
+
+def is_zero(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a zero that takes no memory (a forward-mode tangent)."""
+    return bool(tensor._is_zerotensor())
+
+
+def nonzero(tensor: torch.Tensor) -> int:
+    """Stored elements of a sparse tensor."""
+    return int(tensor._nnz())
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """How often a tensor was written in place."""
+    return -1 if tensor.is_inference() else int(tensor._version)
+
+
+def name_of(operator: Any) -> str:
+    """An operator's qualified name without its overload, e.g. `aten::add`."""
+    return str(operator._schema.name)
+
+
+def overload_of(operator: Any) -> str:
+    """An operator's overload, e.g. `Tensor`; "" for the default."""
+    return str(operator._schema.overload_name)
+
+
+def arguments_of(operator: Any) -> tuple[tuple[str, Any], ...]:
+    """The names and defaults of an operator's arguments."""
+    return tuple((item.name, item.default_value) for item in operator._schema.arguments)
+
+
+def packet_of(operator: Any) -> Any:
+    """All overloads of an operator, the key of torch's own formulas."""
+    return operator._overloadpacket
+
+
+def range_of(name: str, **fields: str) -> Any:
+    """A context that a running profiler records under `name`; nearly free without one."""
+    return _functions._RecordFunctionFast(name, [], fields)
+
+
+def is_profiling() -> bool:
+    """Whether a profiler records."""
+    return bool(_autograd._profiler_enabled())
+
+
+def profiler_class() -> Any:
+    """The class that every torch profiler starts and stops through."""
+    if not hasattr(_ProfilerClass, "_prepare_trace"):
+        raise AttributeError("torch.autograd.profiler.profile has no _prepare_trace")
+    return _ProfilerClass
+
+
+def compile_backends() -> bool:
+    """Whether torch.compile was called: its backends are remembered; eager use leaves None there.
+
+    torch._dynamo itself is imported by every optimizer, so its presence says nothing.
+    """
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    return dynamo is not None and any(
+        backend is not None for backend in dynamo.cached_backends.values()
+    )

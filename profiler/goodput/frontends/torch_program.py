@@ -1,0 +1,138 @@
+"""A running torch program under measurement: its steps, its passes, and what they left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goodput.device import DeviceIdentity
+from goodput.frontends import torch_device
+from goodput.frontends.step_passes import (
+    Clock,
+    Instruments,
+    Passes,
+    PassOptions,
+    PassResults,
+    ProgramEnd,
+    State,
+)
+from goodput.frontends.torch_passes import TorchCounter, TorchTimer
+from goodput.frontends.torch_profiler import ProfilerGuard, TorchProfiler, quiet_kineto
+from goodput.frontends.torch_steps import StepFinder
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a torch program left behind.
+
+    Attributes:
+        results: what the passes measured.
+        trace_path: the profiled steps; None where there were none.
+        device: what it ran on.
+        environment: versions and settings.
+        kind: `training`, `inference`, `explicit`, or "" where no step was found.
+        warnings: sentences for the report.
+    """
+
+    results: PassResults
+    trace_path: Path | None
+    device: DeviceIdentity
+    environment: dict[str, str] = field(default_factory=dict)
+    kind: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class TorchProgram:
+    """Measures the torch program in this process from `attach` to `finish`.
+
+    Args:
+        options: how long each pass is.
+        clock: the host's clock.
+        scratch: a directory for the trace file.
+        stop_after: end the program when the passes are over.
+    """
+
+    def __init__(
+        self, options: PassOptions, clock: Clock, scratch: Path, *, stop_after: bool = False
+    ) -> None:
+        self._stop_after = stop_after
+        self._trace_path = scratch / "trace.json"
+        self._finder = StepFinder(self._boundary, self._restart)
+        self._guard = ProfilerGuard(self._interrupt)
+        self._counter = TorchCounter(lambda: self._finder.optimizing_task)
+        self._profiler = TorchProfiler(self._trace_path, self._guard)
+        self._explicit = False
+        self._passes = Passes(
+            options,
+            Instruments(
+                clock=clock,
+                timer=TorchTimer(clock),
+                counter=self._counter,
+                profiler=self._profiler,
+                elsewhere=self._guard.elsewhere,
+                next_key=lambda: self._finder.next_key,
+                undisturbed=self._finder.narrow,
+                done=self._done,
+            ),
+        )
+
+    def attach(self) -> None:
+        """Starts to look for steps. Torch must be imported."""
+        quiet_kineto()
+        self._finder.install()
+        self._guard.install()
+        # A forked worker is another program: nothing of it is measured or ended by us.
+        os.register_at_fork(after_in_child=self._forked)
+
+    def step(self) -> None:
+        """The program says itself that a step ends here: from now on only that counts."""
+        self.expect_explicit_steps()
+        self._passes.boundary("explicit")
+
+    def expect_explicit_steps(self) -> None:
+        """From now on only `step` makes boundaries; what was found before is forgotten."""
+        if not self._explicit:
+            self._explicit = True
+            self._restart()
+            self._finder.yield_to_explicit()
+
+    def finish(self) -> Measured:
+        """Takes everything off and says what was measured."""
+        results = self._passes.finish()
+        self._detach()
+        return Measured(
+            results=results,
+            trace_path=self._trace_path if self._profiler.written else None,
+            device=torch_device.identity(),
+            environment=torch_device.environment(),
+            kind="explicit" if self._explicit else self._finder.kind,
+            warnings=tuple(filter(None, [self._counter.refusal])),
+        )
+
+    def _boundary(self, key: Hashable) -> None:
+        self._passes.boundary(key)
+
+    def _restart(self) -> None:
+        self._passes.restart()
+        self._guard.install()
+
+    def _interrupt(self) -> None:
+        self._passes.interrupt()
+
+    def _done(self) -> None:
+        self._finder.retire()
+        self._guard.remove()
+        if self._stop_after:
+            raise ProgramEnd
+
+    def _forked(self) -> None:
+        if self._passes.state is State.COUNT:
+            self._counter.stop()
+        self._detach()
+
+    def _detach(self) -> None:
+        self._passes.state = State.DONE
+        self._finder.remove()
+        self._guard.remove()

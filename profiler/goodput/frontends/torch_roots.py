@@ -1,0 +1,150 @@
+"""Sees calls of top-level modules without a hook on any module: wraps `__call__` of their classes.
+
+A global module hook would fire on every submodule, put torch's slow path (and its frames in a
+traceback) under each of them, and an instance hook would travel with `torch.save(model)`. While
+`RootCalls` watches, classes are learnt as their parameters and submodules are registered; after
+`narrow` only the classes of modules that were really called from outside stay wrapped.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+
+from goodput.frontends.torch_private import NO_TASK, backward_task
+
+ModuleCall: TypeAlias = Callable[["torch.nn.Module", tuple[Any, ...], dict[str, Any]], None]
+
+
+class RootCalls:
+    """Calls `on_call(module, args, kwargs)` before each module call that no other module made.
+
+    Recomputed modules inside a backward pass are not told. What `on_call` raises reaches the
+    program.
+    """
+
+    def __init__(self, on_call: ModuleCall) -> None:
+        self._on_call = self._told = on_call
+        self.inside = False
+        self._learning = False
+        self._wrapped: dict[type, tuple[Any, Any]] = {}
+        self._children: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
+        self._known: set[type] = set()
+        self._called: set[type] = set()
+        self._handles: list[Any] = []
+        self._setstate: Any = None
+
+    def watch(self) -> None:
+        """Starts to learn module classes and to tell their calls; known ones too."""
+        if self._learning:
+            return
+        self._learning, self._told = True, self._on_call
+        for cls in tuple(self._known):
+            self._wrap(cls)
+        self._handles = [
+            register_module_module_registration_hook(self._on_submodule),
+            register_module_parameter_registration_hook(self._on_parameter),
+        ]
+        self._watch_unpickling()
+
+    def is_root(self, module: torch.nn.Module) -> bool:
+        """Whether no other module owns `module`, as far as was seen."""
+        return module not in self._children
+
+    def narrow(self) -> None:
+        """Stops learning; only classes that were called from outside any module stay wrapped."""
+        self._stop_learning()
+        for cls in [cls for cls in self._wrapped if cls not in self._called]:
+            self._unwrap(cls)
+
+    def remove(self) -> None:
+        """Leaves no trace of itself on any class."""
+        self._told = _ignore
+        self._stop_learning()
+        for cls in list(self._wrapped):
+            self._unwrap(cls)
+
+    def _stop_learning(self) -> None:
+        self._learning = False
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        if self._setstate is not None:
+            torch.nn.Module.__setstate__ = self._setstate  # type: ignore[method-assign]
+            self._setstate = None
+
+    def _watch_unpickling(self) -> None:
+        """Copied and unpickled modules register nothing; `__setstate__` is where they appear."""
+        original: Any = torch.nn.Module.__setstate__
+        self._setstate = original
+
+        def setstate(module: torch.nn.Module, state: dict[str, Any]) -> None:
+            original(module, state)
+            self._wrap(type(module))
+            self._children.update(module.children())
+
+        torch.nn.Module.__setstate__ = setstate  # type: ignore[method-assign]
+
+    def _on_submodule(self, module: torch.nn.Module, _name: str, part: Any) -> None:
+        self._wrap(type(module))
+        if part is not None:
+            self._children.add(part)
+
+    def _on_parameter(self, module: torch.nn.Module, _name: str, _parameter: Any) -> None:
+        self._wrap(type(module))
+
+    def _wrap(self, cls: Any) -> None:
+        if cls not in self._wrapped:
+            self._known.add(cls)
+            own = cls.__dict__.get("__call__")
+            wrapper = _wrapper(cls, own, self)
+            self._wrapped[cls] = (own, wrapper)
+            cls.__call__ = wrapper
+
+    def _unwrap(self, cls: Any) -> None:
+        own, wrapper = self._wrapped.pop(cls)
+        if cls.__dict__.get("__call__") is not wrapper:
+            return  # somebody wrapped it after us: what is theirs stays
+        if own is None:
+            del cls.__call__
+        else:
+            cls.__call__ = own
+
+    def tell(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """What a wrapper says of a call from outside any module."""
+        if backward_task() != NO_TASK:
+            return  # recomputed inside a backward pass
+        if self._learning:
+            self._called.add(type(module))
+        self._told(module, args, kwargs)
+
+
+def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
+    """A `__call__` for `cls` that tells `watch`, then does what `cls` did before.
+
+    Under torch.compile it is traced through as if it were not there.
+    """
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - it is one
+        call = super(cls, self).__call__ if own is None else own.__get__(self)
+        if torch.compiler.is_compiling() or watch.inside:
+            return call(*args, **kwargs)
+        watch.inside = True
+        try:
+            watch.tell(self, args, kwargs)
+            return call(*args, **kwargs)
+        finally:
+            watch.inside = False
+
+    return __call__
+
+
+def _ignore(_module: torch.nn.Module, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
+    """What a wrapper that could not be taken off tells."""

@@ -1,0 +1,207 @@
+"""Finds where one step of a program ends, with no change to it: optimizer steps, else root calls.
+
+It only says where boundaries are; it measures nothing and keeps no times.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable
+from typing import Any, TypeAlias
+
+import torch
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from goodput.frontends.torch_private import NO_TASK, backward_task
+from goodput.frontends.torch_roots import RootCalls
+
+OnBoundary: TypeAlias = Callable[[Hashable], None]
+"""Called at each boundary with the key of the interval that it ends."""
+
+_TRAINING_PATIENCE = 16
+"""Root calls with gradients and no optimizer step, after which they are steps of their own: more
+micro-batches than that are rarely accumulated, and a later optimizer step still wins."""
+
+
+class StepFinder:
+    """Finds the boundaries between the steps of the running program.
+
+    A training step ends with the first `step()` of the optimizer that owns most parameters; the
+    interval's key is the number of root module calls in it, so that a skipped optimizer step or an
+    evaluation shows as another key. Without optimizer steps a step runs from one call of the
+    largest root module to its next; the key is the signature of the input shapes.
+
+    Args:
+        on_boundary: called at each boundary.
+        on_restart: called when what was taken for steps so far were none.
+
+    Attributes:
+        kind: `training`, `inference`, or "" while that is not known.
+        optimizing_task: while an optimizer steps, the backward pass it steps in (-1: in none).
+        retired: whether the search is over; an optimizer step after inference starts it again.
+    """
+
+    def __init__(self, on_boundary: OnBoundary, on_restart: Callable[[], None]) -> None:
+        self._on_boundary = on_boundary
+        self._on_restart = on_restart
+        self._roots = RootCalls(self._root_called)
+        self._handles: list[Any] = []
+        self._sizes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._reset()
+        self.optimizing_task: int | None = None
+        self.retired = False
+        self._explicit = False
+
+    def _reset(self) -> None:
+        self.kind = ""
+        self._main: weakref.ref[Any] | None = None
+        self._main_size = -1
+        self._calls = 0
+        self._calls_ever = 0
+        self._signature: Hashable = None
+        self._pending = False
+
+    def install(self) -> None:
+        """Starts to look for steps."""
+        self._handles = [
+            register_optimizer_step_pre_hook(self._optimizer_starts),
+            register_optimizer_step_post_hook(self._optimizer_stepped),
+        ]
+        self._roots.watch()
+
+    def narrow(self) -> None:
+        """Leaves what undisturbed steps need: one optimizer hook, one wrapper on the root."""
+        self._roots.narrow()
+
+    def yield_to_explicit(self) -> None:
+        """The program marks its steps itself: only which optimizer steps is still followed."""
+        self._roots.remove()
+        self._explicit = True
+
+    def retire(self) -> None:
+        """Ends all looking; the last hook goes when torch is not iterating over its hooks."""
+        self._roots.remove()
+        self.retired = True
+
+    def remove(self) -> None:
+        """Takes every hook off. Not to be called from inside an optimizer hook."""
+        self.retire()
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    @property
+    def next_key(self) -> Hashable:
+        """The key of the interval that begins now, where that is known at its start."""
+        return self._signature if self.kind == "inference" else None
+
+    def _optimizer_starts(self, _optimizer: Any, _args: Any, _kwargs: Any) -> None:
+        self.optimizing_task = backward_task()
+
+    def _optimizer_stepped(self, optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
+        self.optimizing_task = None
+        if self._explicit:
+            return
+        if self.kind != "training":
+            self._become("training")
+        elif self.retired:
+            return
+        size = self._size_of(optimizer, _optimizer_size)
+        if size > self._main_size:
+            self._adopt(optimizer, size)
+        elif not self._is_main(optimizer):
+            return
+        elif not self._calls and self._calls_ever:
+            return  # a second step() of the same iteration
+        if backward_task() != NO_TASK:
+            # Inside backward (an optimizer step in a gradient hook) no mode or profiler can be
+            # switched: the engine puts its thread's state back. The next root call is the boundary.
+            self._pending = True
+            return
+        self._boundary(self._calls)
+
+    def _root_called(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if self._pending:
+            self._pending = False
+            self._boundary(self._calls)
+        self._calls += 1
+        self._calls_ever += 1
+        if self.kind == "":
+            self._judge(module)
+        if self.kind == "inference":
+            self._inference_call(module, args, kwargs)
+
+    def _judge(self, module: torch.nn.Module) -> None:
+        training = module.training and torch.is_grad_enabled()
+        if not training or self._calls > _TRAINING_PATIENCE:
+            self._become("inference")
+
+    def _inference_call(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if not self._roots.is_root(module):
+            return
+        size = self._size_of(module, _module_size)
+        if size > self._main_size:
+            self._adopt(module, size)
+        elif not self._is_main(module):
+            return
+        ended, self._signature = self._signature, signature(args, kwargs)
+        self._boundary(ended)
+
+    def _boundary(self, key: Hashable) -> None:
+        self._calls = 0
+        self._on_boundary(key)
+
+    def _become(self, kind: str) -> None:
+        """Training wins over inference: what was measured so far was a warm-up or an evaluation."""
+        calls = self._calls
+        self._reset()
+        self.kind = kind
+        self._calls = self._calls_ever = calls
+        self.retired = False
+        self._roots.watch()
+        self._on_restart()
+
+    def _is_main(self, owner: Any) -> bool:
+        return self._main is not None and self._main() is owner
+
+    def _adopt(self, owner: Any, size: int) -> None:
+        if self._main_size >= 0:
+            self._on_restart()
+        self._main = weakref.ref(owner)
+        self._main_size = size
+
+    def _size_of(self, owner: Any, measure: Callable[[Any], int]) -> int:
+        size = self._sizes.get(owner)
+        if size is None:
+            size = self._sizes[owner] = measure(owner)
+        return size
+
+
+def signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+    """The shapes and dtypes of the tensors among a call's arguments, one level of nesting deep."""
+    words: list[Hashable] = []
+    for item in (*args, *kwargs.values()):
+        if isinstance(item, torch.Tensor):
+            words.append((tuple(item.shape), item.dtype))
+        elif isinstance(item, list | tuple):
+            words.extend((tuple(t.shape), t.dtype) for t in item if isinstance(t, torch.Tensor))
+        elif isinstance(item, dict):
+            parts = item.values()
+            words.extend((tuple(t.shape), t.dtype) for t in parts if isinstance(t, torch.Tensor))
+    return tuple(words)
+
+
+def _optimizer_size(optimizer: Optimizer) -> int:
+    return sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+
+
+def _module_size(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

@@ -1,0 +1,126 @@
+"""Puts a recording together from what a program left behind. Runs nothing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Container
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goodput import units
+from goodput.errors import TraceFormatError
+from goodput.readers import kineto
+from goodput.recording import ranks
+from goodput.recording.join import join
+from goodput.trace.recording import Recording
+from goodput.trace.table import Invocations, Trace
+
+if TYPE_CHECKING:
+    from goodput.frontends.torch_program import Measured
+
+MORE_STEPS = (
+    "let it run for more steps (about 30 are enough), pass smaller --warmup and --steps, or mark "
+    "its steps with goodput.record() and .step()"
+)
+
+
+def recording_of(
+    measured: Measured, program: str, created: str, exit_status: int = 0
+) -> tuple[Recording | None, str]:
+    """The recording, or None and why there is none."""
+    results = measured.results
+    trace, warnings = _profiled_trace(measured)
+    if trace is None and not results.work.entries:
+        return None, _nothing(measured)
+    if trace is None:
+        trace = _empty(measured)
+    walls, basis = results.wall_seconds, results.basis
+    if not walls and trace.steps:
+        walls, basis = tuple(step.wall_seconds for step in trace.steps), "trace"
+    trace = join(trace, results.work, statistics.median(walls) if walls else None)
+    place = ranks.here()
+    recording = Recording(
+        program=program,
+        created=created,
+        trace=replace(trace, rank=place.rank, world_size=place.world_size),
+        wall_seconds=walls,
+        basis=basis,
+        steps_seen=results.steps_seen,
+        steps_left_out=results.steps_left_out,
+        tokens_per_step=results.tokens_per_step,
+        work=results.work,
+        exit_status=exit_status,
+        warnings=(*measured.warnings, *results.warnings, *warnings),
+        environment={
+            **measured.environment,
+            "device_place": ranks.device_place(measured.environment.get("device_index", "")),
+        },
+    )
+    return recording, ""
+
+
+def unprofiled(recording: Recording) -> str:
+    """What was measured of a program that ended before any step was profiled, and what to do."""
+    seen = recording.steps_seen
+    known = []
+    if recording.wall_seconds:
+        median = units.seconds(statistics.median(recording.wall_seconds))
+        known.append(f"{len(recording.wall_seconds)} undisturbed steps took {median} (median)")
+    if recording.work.entries:
+        flops = sum(entry.work.flops for entry in recording.work.entries if entry.work)
+        known.append(f"one step needs {units.si(flops, 'FLOP')} of useful work")
+    told = "; ".join(known) or "nothing was measured"
+    why = "; ".join(recording.warnings)
+    return (
+        f"the program ended after {seen} steps, before any was profiled: {told}. "
+        f"{why + '. ' if why else ''}For the rest {MORE_STEPS}"
+    )
+
+
+def keep_steps(trace: Trace, numbers: Container[int]) -> Trace:
+    """The trace with only the steps of these numbers."""
+    kept = [index for index, step in enumerate(trace.steps) if step.number in numbers]
+    if len(kept) == len(trace.steps):
+        return trace
+    places = np.full(len(trace.steps) + 1, -1, dtype=np.int64)
+    places[kept] = np.arange(len(kept))
+    table = trace.invocations
+    table = replace(table, step=places[table.step])
+    return replace(
+        trace,
+        steps=tuple(trace.steps[index] for index in kept),
+        invocations=table.select(table.step >= 0),
+    )
+
+
+def _profiled_trace(measured: Measured) -> tuple[Trace | None, list[str]]:
+    if measured.trace_path is None or not measured.results.profiled:
+        return None, []
+    try:
+        trace = kineto.read(measured.trace_path)
+    except TraceFormatError as error:
+        return None, [f"the profiled steps could not be read: {error}"]
+    trace = replace(keep_steps(trace, measured.results.profiled), device=measured.device)
+    return (trace, []) if trace.steps else (None, [])
+
+
+def _empty(measured: Measured) -> Trace:
+    return Trace(
+        device=measured.device,
+        framework="torch",
+        steps=(),
+        invocations=Invocations.of({}),
+        strings=("",),
+    )
+
+
+def _nothing(measured: Measured) -> str:
+    seen = measured.results.steps_seen
+    if seen == 0:
+        what = "no step was seen: no optimizer stepped and no top-level module was called again"
+    else:
+        what = f"no whole step was measured: the program ended after {seen}"
+    warnings = "; ".join((*measured.warnings, *measured.results.warnings))
+    return f"{what}; {warnings + '; ' if warnings else ''}{MORE_STEPS}"

@@ -1,0 +1,152 @@
+"""Records a script: runs it as plain python would, measured, and puts the recording together."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodput.errors import UsageError
+from goodput.frontends.step_passes import PassOptions, ProgramEnd
+from goodput.measure.clock import Clock, HostClock
+from goodput.recording import assemble, launchers, script, session
+from goodput.recording.imports import WhenImported
+from goodput.recording.script import ScriptTarget
+from goodput.trace.recording import Recording
+
+if TYPE_CHECKING:
+    from goodput.frontends.torch_program import TorchProgram
+
+__all__ = ["RunOptions", "RunOutcome", "ScriptTarget", "record_script"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How much to measure.
+
+    Attributes:
+        steps: undisturbed steps to time.
+        warmup: steps to let pass first; None to wait until their times settle.
+        stop_after: end the script when the passes are done.
+        count_only: count one step and measure no times.
+    """
+
+    steps: int = 10
+    warmup: int | None = None
+    stop_after: bool = False
+    count_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What became of a script.
+
+    Attributes:
+        recording: None where nothing could be measured.
+        exit_status: the script's own.
+        reason: why there is no recording, and what to do; "" with one.
+    """
+
+    recording: Recording | None
+    exit_status: int
+    reason: str = ""
+
+
+def record_script(
+    target: ScriptTarget, options: RunOptions, clock: Clock | None = None
+) -> RunOutcome:
+    """Runs `target` to its end and returns what was measured on the way.
+
+    Raises:
+        UsageError: the script, the options or the installation do not allow it; nothing ran.
+    """
+    check(target, options)
+    with tempfile.TemporaryDirectory(prefix="goodput-") as scratch:
+        watch = _Watch(options, clock or HostClock(), Path(scratch))
+        watch.install()
+        process = os.getpid()
+        try:
+            status = script.run(target, ends_early=ProgramEnd)
+        finally:
+            watch.remove()
+        if os.getpid() != process:
+            # The script forked and its child came back here: only the parent reports.
+            os._exit(status)
+        return watch.outcome(target.title, status)
+
+
+def check(target: ScriptTarget, options: RunOptions) -> None:
+    """Says at once what can be said before the script runs.
+
+    Raises:
+        UsageError: as its text says.
+    """
+    if options.steps < 1:
+        raise UsageError(f"--steps is {options.steps}; give a number of steps of at least 1")
+    if options.warmup is not None and options.warmup < 0:
+        raise UsageError(f"--warmup is {options.warmup}; give 0 or more steps")
+    advice = launchers.advice_for(target)
+    if advice:
+        raise UsageError(advice)
+    script.check(target)
+    if importlib.util.find_spec("torch") is None:
+        raise UsageError(
+            "PyTorch is not installed here, and goodput measures PyTorch programs: "
+            "pip install 'goodput-profiler[torch]'"
+        )
+    warning = script.clash(target)
+    if warning:
+        print(f"goodput: warning: {warning}", file=sys.stderr)  # noqa: T201 - before the script
+
+
+class _Watch:
+    """Measures torch from the moment that the script imports it."""
+
+    def __init__(self, options: RunOptions, clock: Clock, scratch: Path) -> None:
+        self._options = options
+        self._clock = clock
+        self._scratch = scratch
+        self._program: TorchProgram | None = None
+        self._fault = ""
+        self._imports = WhenImported("torch", self._attach)
+
+    def install(self) -> None:
+        """Waits for the script to import torch."""
+        self._imports.install()
+
+    def remove(self) -> None:
+        """Lets later imports and sessions be."""
+        self._imports.remove()
+        session.adopt(None)
+
+    def outcome(self, program: str, status: int) -> RunOutcome:
+        """What was measured of `program`, which ended with `status`."""
+        if self._program is None:
+            fault = self._fault or f"{program} never imported torch, so there was no step to see"
+            return RunOutcome(None, status, fault)
+        recording, reason = assemble.recording_of(
+            self._program.finish(), program, self._clock.date(), status
+        )
+        if recording is not None and not recording.trace.steps and not self._options.count_only:
+            return RunOutcome(None, status, assemble.unprofiled(recording))
+        return RunOutcome(recording, status, reason)
+
+    def _attach(self) -> None:
+        """An unknown torch must not keep the script from running: then nothing is measured."""
+        options = PassOptions(self._options.steps, self._options.warmup, self._options.count_only)
+        try:
+            from goodput.frontends.torch_program import TorchProgram
+
+            program = TorchProgram(
+                options, self._clock, self._scratch, stop_after=self._options.stop_after
+            )
+            program.attach()
+        except (ImportError, AttributeError) as error:
+            self._fault = f"goodput cannot measure this torch ({error}); it knows 2.11 to 2.15"
+            return
+        self._program = program
+        session.adopt(program)
