@@ -8,10 +8,11 @@ from typing import TextIO
 
 import click
 
-from goodput.calibration.roofs import Needs, capacity_of
+from goodput.calibration.roofs import Needs, capacity_of, remeasure
 from goodput.capacity.profile import Capacity
 from goodput.commands.options import ReportOptions, report_options
 from goodput.commands.output import publish, report_stream, tell
+from goodput.commands.progress import progress
 from goodput.commands.stored import capacity_for, read_capacity
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.readers import recording_file
@@ -146,7 +147,12 @@ def _capacity(recording: Recording, given: Capacity | None) -> Capacity | None:
     if device is None:
         return None
     needs = Needs(modes_of(recording), largest_contractions(recording))
-    return capacity_of(device, needs)
+    with progress() as show:
+        capacity = capacity_of(device, needs, progress=show)
+        if build(recording, capacity).errors:
+            # Above the limit: a roof that was measured too low is the likeliest reason.
+            capacity = remeasure(capacity, needs, progress=show)
+    return capacity
 
 
 def _save(recording: Recording, path: Path, capacity: Capacity | None = None) -> bool:

@@ -118,12 +118,34 @@ def test_no_whole_step_of_a_script_that_failed_is_the_scripts_status(
     assert "before a whole step" in capsys.readouterr().err
 
 
-def test_above_the_limit_is_5(
-    fake: Fake, good: RunOutcome, low_capacity: Capacity, monkeypatch: pytest.MonkeyPatch
+def test_above_the_limit_is_5_if_the_roof_stays_where_it_is(
+    fake: Fake,
+    good: RunOutcome,
+    low_capacity: Capacity,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fake(good)
+    again = []
+    monkeypatch.setattr(run, "capacity_of", lambda *_, **__: low_capacity)
+    monkeypatch.setattr(run, "remeasure", lambda given, *_, **__: again.append(given) or given)
+    assert status_of(["run", "train.py"]) == 5
+    assert again == [low_capacity]
+    assert "\nerror: " in capsys.readouterr().out
+
+
+def test_a_roof_that_was_measured_too_low_is_raised(
+    fake: Fake,
+    good: RunOutcome,
+    low_capacity: Capacity,
+    capacity: Capacity,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fake(good)
     monkeypatch.setattr(run, "capacity_of", lambda *_, **__: low_capacity)
-    assert status_of(["run", "train.py"]) == 5
+    monkeypatch.setattr(run, "remeasure", lambda *_, **__: capacity)
+    assert status_of(["run", "train.py"]) == 0
+    assert goodput.load("train.goodput").capacity == capacity
 
 
 @pytest.mark.parametrize("option", ["-o", "--json", "--markdown"])
