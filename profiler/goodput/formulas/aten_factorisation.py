@@ -70,7 +70,7 @@ _square(
 )
 
 
-@_matrix("aten::linalg_lu_factor_ex", "aten::linalg_lu", "aten::_lu_with_info")
+@_matrix("aten::linalg_lu_factor_ex", "aten::linalg_lu")
 def _lu(call: Call) -> Work | None:
     matrix = tensor(call, 0)
     if matrix is None:
