@@ -33,7 +33,6 @@ _CONTROL = bytes(range(32))
 _NO_CONTROL = bytes.maketrans(_CONTROL, b" " * len(_CONTROL))
 _SPACE = b" \t\r\n"
 _SPACES = re.compile(r"[\s,]*")
-_RAW_KEYS = {"Input Dims", "Input type", "Concrete Inputs", "Input Strides"}
 _LONGEST_EVENT_CHUNKS = 4
 _NOTHING = msgspec.Raw(b"")
 
@@ -63,11 +62,36 @@ class Event(msgspec.Struct, gc=False):
     tid: int | float | str | None = None
     ts: float = 0.0
     dur: float = 0.0
-    args: Args | None = None
+    args: msgspec.Raw = _NOTHING
 
 
+_NO_ARGS = Args()
+_ARGS_DECODER = msgspec.json.Decoder(Args)
+_LAX_ARGS_DECODER = msgspec.json.Decoder(Args, strict=False)
 _DECODER = msgspec.json.Decoder(list[Event])
 _SCANNER = json.JSONDecoder(strict=False)
+
+
+def arguments(event: Event) -> Args:
+    """The arguments of an event; most events' are never looked at, so they wait as text.
+
+    Raises:
+        TraceFormatError: they are none that the profiler writes.
+    """
+    if not event.args:
+        return _NO_ARGS
+    try:
+        return _ARGS_DECODER.decode(event.args)
+    except msgspec.DecodeError:
+        pass
+    try:
+        found = _SCANNER.decode(bytes(event.args).decode("utf-8", "replace"))
+        return _LAX_ARGS_DECODER.decode(msgspec.json.encode(_without_nulls(found)))
+    except (ValueError, AttributeError) as error:
+        raise TraceFormatError(
+            f"the arguments of {event.name} at {event.ts} us are none that torch.profiler writes "
+            f"({error}); export the trace again"
+        ) from error
 
 
 class TraceFile:
@@ -188,10 +212,7 @@ class TraceFile:
         if not isinstance(found, dict):
             return
         known = _without_nulls(found)
-        args = known.get("args")
-        known["args"] = _without_nulls(args) if isinstance(args, dict) else {}
-        for key in _RAW_KEYS & known["args"].keys():
-            known["args"][key] = msgspec.Raw(msgspec.json.encode(known["args"][key]))
+        known["args"] = msgspec.Raw(msgspec.json.encode(known.get("args", {})))
         try:
             yield msgspec.convert(known, Event, strict=False)
         except msgspec.ValidationError as error:

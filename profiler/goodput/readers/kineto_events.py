@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from goodput.readers.kineto_chunks import CHUNK_BYTES, Args, Event, TraceFile
+from goodput.readers.kineto_chunks import CHUNK_BYTES, Args, Event, TraceFile, arguments
 
 Column: TypeAlias = NDArray[Any]
 Signature: TypeAlias = tuple[bytes, bytes, bytes, bytes]
@@ -142,6 +142,14 @@ class Interner(dict[Hashable, int]):
         return index
 
 
+class _Foreign(dict[str, bool]):
+    """Whether a frame's name says nothing of the user's program; asked once for each name."""
+
+    def __missing__(self, name: str) -> bool:
+        foreign = self[name] = name.startswith(_FOREIGN_FRAMES)
+        return foreign
+
+
 def read_events(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Events:
     """The columns of the file at `path`.
 
@@ -163,7 +171,7 @@ class _Columns:
         self._strings[""] = 0
         self._threads = Interner()
         self._signatures = Interner()
-        self._ignored: dict[str, bool] = {}
+        self._foreign = _Foreign()
         self._parts: dict[type, list[dict[str, Column]]] = {
             HostEvents: [],
             DeviceEvents: [],
@@ -173,30 +181,15 @@ class _Columns:
 
     def take(self, batch: Sequence[Event]) -> None:
         """Adds one batch."""
-        host: list[Event] = []
-        device: list[Event] = []
-        frames: list[Event] = []
-        for event in batch:
-            if event.ph != "X":
-                continue
-            self._count += 1
-            category = event.cat
-            if category == _FRAME:
-                if not self._is_foreign(event.name):
-                    frames.append(event)
-            elif category in _HOST:
-                host.append(event)
-            elif category in _DEVICE:
-                device.append(event)
+        complete = [event for event in batch if event.ph == "X"]
+        self._count += len(complete)
+        host = [event for event in complete if event.cat in _HOST]
+        device = [event for event in complete if event.cat in _DEVICE]
+        foreign = self._foreign
+        frames = [e for e in complete if e.cat == _FRAME and not foreign[e.name]]
         self._parts[HostEvents].append(self._host(host))
         self._parts[DeviceEvents].append(self._device(device))
         self._parts[FrameEvents].append(self._common(frames) | self._thread(frames))
-
-    def _is_foreign(self, name: str) -> bool:
-        known = self._ignored.get(name)
-        if known is None:
-            known = self._ignored[name] = name.startswith(_FOREIGN_FRAMES)
-        return known
 
     def events(self, head: dict[str, Any]) -> Events:
         """The whole table, its clock set to zero at the first event."""
@@ -234,17 +227,17 @@ class _Columns:
         return {"thread": _ids(map(self._threads.__getitem__, keys), len(events))}
 
     def _host(self, events: list[Event]) -> dict[str, Column]:
-        arguments = _arguments(events)
-        names = map(self._strings.__getitem__, map(attrgetter("fqn"), arguments))
+        args = list(map(arguments, events))
+        names = map(self._strings.__getitem__, map(attrgetter("fqn"), args))
         return {
             **self._common(events),
             **self._thread(events),
             "what": _ids(map(_HOST.__getitem__, map(attrgetter("cat"), events)), len(events)),
-            "external": _big_ids(arguments, "external"),
-            "correlation": _big_ids(arguments, "correlation"),
-            "sequence": _big_ids(arguments, "sequence"),
-            "forward_thread": _big_ids(arguments, "forward_thread"),
-            "signature": _ids(map(self._signature, arguments), len(events)),
+            "external": _big_ids(args, "external"),
+            "correlation": _big_ids(args, "correlation"),
+            "sequence": _big_ids(args, "sequence"),
+            "forward_thread": _big_ids(args, "forward_thread"),
+            "signature": _ids(map(self._signature, args), len(events)),
             "fqn": _ids(names, len(events)),
         }
 
@@ -255,21 +248,14 @@ class _Columns:
         return self._signatures[texts]
 
     def _device(self, events: list[Event]) -> dict[str, Column]:
-        arguments = _arguments(events)
+        args = list(map(arguments, events))
         return {
             **self._common(events),
             "what": _ids(map(_DEVICE.__getitem__, map(attrgetter("cat"), events)), len(events)),
-            "device": _big_ids(arguments, "device"),
-            "external": _big_ids(arguments, "external"),
-            "correlation": _big_ids(arguments, "correlation"),
+            "device": _big_ids(args, "device"),
+            "external": _big_ids(args, "external"),
+            "correlation": _big_ids(args, "correlation"),
         }
-
-
-_NO_ARGS = Args()
-
-
-def _arguments(events: list[Event]) -> list[Args]:
-    return [event.args or _NO_ARGS for event in events]
 
 
 def _floats(values: Iterable[float], count: int) -> Column:
@@ -280,12 +266,12 @@ def _ids(values: Iterable[int], count: int) -> Column:
     return np.fromiter(values, np.int32, count)
 
 
-def _big_ids(arguments: list[Args], name: str) -> Column:
+def _big_ids(args: list[Args], name: str) -> Column:
     """A column of the profiler's ids; one beyond 63 bits is no id (2^64 - 1 stands for none)."""
-    values = map(attrgetter(name), arguments)
+    values = map(attrgetter(name), args)
     try:
-        return np.fromiter(values, np.int64, len(arguments))
+        return np.fromiter(values, np.int64, len(args))
     except OverflowError:
         limit = np.iinfo(np.int64).max
-        kept = (getattr(a, name) if abs(getattr(a, name)) <= limit else -1 for a in arguments)
-        return np.fromiter(kept, np.int64, len(arguments))
+        kept = (getattr(a, name) if abs(getattr(a, name)) <= limit else -1 for a in args)
+        return np.fromiter(kept, np.int64, len(args))

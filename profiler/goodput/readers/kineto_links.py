@@ -18,13 +18,16 @@ from goodput.trace.table import Flags, Floats, Integers, Phase
 
 NOBODY = -1
 _FRAME_PLACE = re.compile(r"^(.*)\((\d+)\): ")
-_ENTER = np.tile(np.arange(len(Phase))[:, np.newaxis], (1, len(Rule)))
+# In a backward node, and there in a module or in a checkpoint's own backward.
+_MAY_RECOMPUTE = len(Phase)
+_ENTER = np.tile(np.arange(len(Phase) + 1)[:, np.newaxis], (1, len(Rule)))
 """The phase inside an event, by the phase around it and its rule; the innermost event decides."""
 _ENTER[:, Rule.ENGINE] = Phase.BACKWARD
 _ENTER[:, Rule.OPTIMIZER] = Phase.OPTIMIZER
 _ENTER[:, Rule.DATA] = Phase.OTHER
-_ENTER[Phase.BACKWARD, Rule.MODULE] = Phase.RECOMPUTE
-_ENTER[Phase.BACKWARD, Rule.CHECKPOINT] = Phase.RECOMPUTE
+_ENTER[Phase.BACKWARD, Rule.MODULE] = _MAY_RECOMPUTE
+_ENTER[Phase.BACKWARD, Rule.CHECKPOINT] = _MAY_RECOMPUTE
+_ENTER[_MAY_RECOMPUTE, Rule.GRAD] = Phase.RECOMPUTE
 _ENTER[Phase.OPTIMIZER, Rule.MODULE] = Phase.FORWARD
 
 
@@ -94,7 +97,7 @@ def link(events: Events, names: Names) -> HostLinks:
         outermost=_outermost(nesting, operator & names.formula[host.name], barrier),
         innermost=_innermost(nesting, operator & ~names.composite[host.name], barrier),
         fallback=_innermost(nesting, (host.what == Host.OPERATOR) & ~barrier, barrier),
-        phase=_phases(host, nesting, rule, operator),
+        phase=_phases(host, nesting, rule),
         module=module,
         source=source,
         inside=_inside(nesting),
@@ -189,19 +192,23 @@ def _levels(nesting: Nesting, state: Integers) -> Iterator[tuple[Integers, Integ
             yield rows, state[nesting.parent[rows]]
 
 
-def _phases(host: HostEvents, nesting: Nesting, rule: Integers, operator: Flags) -> Integers:
+def _phases(host: HostEvents, nesting: Nesting, rule: Integers) -> Integers:
     """The phase inside each event.
 
-    An operator that records a sequence number (grad mode is on) inside a backward node recomputes.
-    Double backward looks the same, so where the file has module markers one of them must be there.
+    An operator that ran in grad mode (it has a sequence number) inside a backward node recomputes.
+    Double backward looks the same, so where the file has module markers it must be in one of them,
+    or in the backward of a reentrant checkpoint.
     """
-    entered = rule.copy()
+    enter = _ENTER.copy()
     if not (rule == Rule.MODULE).any():
-        entered[operator & (host.sequence >= 0) & (rule == Rule.NONE)] = Rule.CHECKPOINT
+        enter[Phase.BACKWARD, Rule.GRAD] = Phase.RECOMPUTE
+    in_grad_mode = (host.sequence >= 0) & (host.forward_thread == 0)
+    operator = (host.what == Host.OPERATOR) & (rule == Rule.NONE)
+    entered = np.where(operator & in_grad_mode, int(Rule.GRAD), rule)
     state = np.full(len(rule), int(Phase.FORWARD), dtype=np.int64)
     for rows, around in _levels(nesting, state):
-        state[rows] = _ENTER[np.maximum(around, int(Phase.FORWARD)), entered[rows]]
-    return state
+        state[rows] = enter[np.maximum(around, int(Phase.FORWARD)), entered[rows]]
+    return np.where(state == _MAY_RECOMPUTE, int(Phase.BACKWARD), state)
 
 
 def _inside(nesting: Nesting) -> Integers:

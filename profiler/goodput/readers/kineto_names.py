@@ -35,7 +35,10 @@ _BETWEEN_HOST_AND_DEVICE = ("Memcpy HtoD", "Memcpy DtoH")
 
 
 class Rule(IntEnum):
-    """What entering an event does to the phase of all that it holds."""
+    """What entering an event does to the phase of all that it holds.
+
+    `GRAD` is an operator that ran in grad mode, which its name does not say.
+    """
 
     NONE = 0
     ENGINE = 1
@@ -43,6 +46,7 @@ class Rule(IntEnum):
     MODULE = 3
     CHECKPOINT = 4
     DATA = 5
+    GRAD = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
