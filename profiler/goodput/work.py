@@ -79,7 +79,8 @@ class Call:
             as they are known; a trailing argument may be missing.
         outputs: the tensors it returned; empty where unknown (a trace file does not have them).
         attributes: anything else a formula may use: `overload` (str), `tf32` (bool),
-            `unmasked_pairs` (int: live, the mask's True entries were counted).
+            `unmasked_pairs` (int: live, the mask's True entries were counted, over batch and query
+            heads), `dense_pairs` (int: all pairs of packed sequences, which shapes do not show).
     """
 
     name: str
