@@ -9,13 +9,25 @@ from collections.abc import Callable
 from functools import partial
 
 from goodput_kernels.candidate import Candidate
+from goodput_kernels.threads import one_thread
 
 _ITEM = 4
+_LARGEST_ALONE = 1 << 21
 _Make = Callable[[int, str], Callable[[], object]]
 
 
 def candidates(mix: str, footprint_bytes: int, device: str = "cpu") -> tuple[Candidate, ...]:
-    """Every way to move bytes in `mix` (`read`, `copy`, `in-place`)."""
+    """Every way to move bytes in `mix` (`read`, `copy`, `in-place`).
+
+    On a CPU with one thread as well: waking the others takes longer than a small footprint does.
+    """
+    found = _candidates(mix, footprint_bytes, device)
+    if device != "cpu" or footprint_bytes > _LARGEST_ALONE:
+        return found
+    return (*found, *(one_thread(c) for c in found if c.library == "torch"))
+
+
+def _candidates(mix: str, footprint_bytes: int, device: str) -> tuple[Candidate, ...]:
     kernels = {"read": _READ, "copy": _COPY, "in-place": _IN_PLACE}[mix]
     passes = 2 if mix == "in-place" else 1  # in place, each byte is read and written
     elements = max(footprint_bytes // _ITEM // 2, 1) * 2

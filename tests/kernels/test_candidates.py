@@ -9,6 +9,7 @@ from goodput_kernels import convolution, latency, matmul, memory, pointwise
 from goodput_kernels.convolution import Convolution
 from goodput_kernels.operands import MODES, item_bytes, random_tensor
 from goodput_kernels.precision import float32_math
+from goodput_kernels.threads import one_thread
 
 torch = pytest.importorskip("torch", reason="kernels run through torch")
 CANNOT_RUN = (RuntimeError, AttributeError)
@@ -116,7 +117,7 @@ def test_memory_traffic_and_footprint(mix, passes):
 
 def test_a_copy_copies_and_a_read_reads():
     read = [run(candidate).item() for candidate in memory.candidates("read", 4096)]
-    assert read == [1024, 512]  # a sum of ones, and a dot product of halves
+    assert read == [1024, 512] * 2  # a sum of ones, and a dot product of halves; on one thread too
     for candidate in memory.candidates("copy", 4096):
         assert run(candidate).sum() == 512
 
@@ -188,3 +189,21 @@ def test_a_mode_without_operands_has_no_candidates():
     assert matmul.candidates("float4", 1, 8, 8, 8) == ()
     problem = Convolution("float4", (1, 4, 8, 8), (4, 4, 1, 1), (1, 1), (0, 0), (1, 1))
     assert convolution.candidates(problem) == ()
+
+
+def test_one_thread_is_one_thread_and_is_put_back():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        alone = one_thread(latency.candidates()[0])
+        assert alone.name.endswith("on 1 thread")
+        with alone.scope():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_large_footprints_are_not_for_one_thread():
+    names = [c.name for c in memory.candidates("copy", 1 << 25)]
+    assert not any("1 thread" in name for name in names)

@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
     """Versions and settings that a step's time depends on."""
     found = {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "threads": str(torch.get_num_threads()),
     }
     if uses_device():

@@ -38,7 +38,8 @@ class Protocol:
         confirmations: bouts of the winner after the selection.
         extra: further bouts for winners whose bouts differ by more than `CONTENDED`.
         gap_seconds: least time between the starts of two rounds.
-        bout_seconds: a bout ends after this much measured time.
+        select_seconds, bout_seconds: a selecting bout, and one that counts, end after this much
+            measured time.
         train_seconds: calls are put together in trains of at least this length.
         fewest, most: trains in a bout.
         share: the quantile of call times that is the bout's figure.
@@ -51,6 +52,7 @@ class Protocol:
     confirmations: int = 3
     extra: int = 2
     gap_seconds: float = 1.0
+    select_seconds: float = 0.01
     bout_seconds: float = 0.04
     train_seconds: float = 2e-4
     fewest: int = 3
@@ -78,16 +80,22 @@ class Bench:
 
 @dataclass(slots=True)
 class Result:
-    """The bouts of one candidate; `confirmed` are those after its selection."""
+    """The bouts of one candidate; `confirmed` are those after its selection.
+
+    `complete` is how many of those are enough.
+    """
 
     candidate: Candidate
     selecting: list[Samples] = field(default_factory=list)
     confirmed: list[Samples] = field(default_factory=list)
+    complete: int = 1
 
     @property
     def bouts(self) -> tuple[Samples, ...]:
-        """The bouts that count: the confirming ones, else (out of time) what there is."""
-        return tuple(self.confirmed or self.selecting)
+        """The bouts that count: the confirming ones, or all where time was too short for those."""
+        if len(self.confirmed) >= self.complete:
+            return tuple(self.confirmed)
+        return (*self.selecting, *self.confirmed)
 
     def rates(self, share: float) -> tuple[float, ...]:
         """The rate of each bout, in the candidate's unit per second."""
@@ -118,8 +126,10 @@ class Outcome:
     unable: dict[str, str]
 
 
-def bout(candidate: Candidate, stopwatch: Stopwatch, protocol: Protocol) -> Samples:
-    """One bout of `candidate`.
+def bout(
+    candidate: Candidate, stopwatch: Stopwatch, protocol: Protocol, seconds: float | None = None
+) -> Samples:
+    """One bout of `candidate` of about `seconds`, `protocol.bout_seconds` where not given.
 
     Raises:
         RuntimeError, AttributeError, MemoryError: the candidate cannot run here.
@@ -131,12 +141,13 @@ def bout(candidate: Candidate, stopwatch: Stopwatch, protocol: Protocol) -> Samp
         once = stopwatch.seconds(calls) / len(calls)
         length = max(len(calls), math.ceil(protocol.train_seconds / max(once, 1e-9)))
         train = tuple(islice(cycle(calls), length))
-        seconds: list[float] = []
-        while len(seconds) < protocol.fewest or (
-            len(seconds) < protocol.most and sum(seconds) * length < protocol.bout_seconds
+        wanted = protocol.bout_seconds if seconds is None else seconds
+        times = [once] if length == len(calls) else []
+        while len(times) < protocol.fewest or (
+            len(times) < protocol.most and sum(times) * length < wanted
         ):
-            seconds.append(stopwatch.seconds(train) / length)
-    return Samples(tuple(seconds))
+            times.append(stopwatch.seconds(train) / length)
+    return Samples(tuple(times))
 
 
 def tournament(groups: Mapping[str, Sequence[Candidate]], bench: Bench) -> Outcome:
@@ -161,7 +172,11 @@ class _Contest:
     """The running state of one tournament."""
 
     def __init__(self, groups: Mapping[str, Sequence[Candidate]], bench: Bench) -> None:
-        self.running = {group: [Result(c) for c in rivals] for group, rivals in groups.items()}
+        enough = bench.protocol.confirmations
+        self.running = {
+            group: [Result(candidate, complete=enough) for candidate in rivals]
+            for group, rivals in groups.items()
+        }
         self.winners: dict[str, Result] = {}
         self.unable: dict[str, str] = {}
         self._bench = bench
@@ -193,8 +208,10 @@ class _Contest:
         return any(result.bouts for result in self.running[group])
 
     def _bout(self, group: str, result: Result, *, confirming: bool) -> None:
+        protocol = self._bench.protocol
+        seconds = protocol.bout_seconds if confirming else protocol.select_seconds
         try:
-            samples = bout(result.candidate, self._bench.stopwatch, self._bench.protocol)
+            samples = bout(result.candidate, self._bench.stopwatch, protocol, seconds)
         except CANNOT_RUN as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             self.unable[result.candidate.label] = reason

@@ -1,0 +1,125 @@
+"""What a tournament found, laid into a profile: roofs only ever rise. Pure: measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from goodput.calibration.cache import Profile
+from goodput.calibration.questions import Questions
+from goodput.capacity.datasheet import MIXES, full_row_of
+from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
+from goodput.measure.bouts import CONTENDED, Outcome, Result, describe
+from goodput.units import percent, si
+
+LIMIT = 1.03
+"""No measured rate may be above this times what the device does at its highest clock."""
+
+CONTENDED_WORD = "contended"
+"""How the warning begins that a device was shared while it was measured."""
+
+
+def peak_of(result: Result, share: float, date: str) -> Peak:
+    """The roof of a winner: its best bout, with the rate of each as samples.
+
+    A bout can be slowed by a neighbour and never sped up, and the winner was selected before these
+    bouts were measured, so the best of them is no lucky draw.
+    """
+    rates = result.rates(share)
+    detail = describe(result, share)
+    return Peak(max(rates), Provenance("measured", detail, "", "burst", rates, date))
+
+
+def higher(old: Peak | None, new: Peak | None) -> Peak | None:
+    """The higher of two roofs, either of which may be missing."""
+    if old is None or new is None:
+        return old or new
+    return new if new.rate > old.rate else old
+
+
+def extend(
+    profile: Profile, outcome: Outcome, questions: Questions, share: float, date: str
+) -> Profile:
+    """`profile` with every roof that `outcome` found or raised."""
+    found = {group: peak_of(result, share, date) for group, result in outcome.winners.items()}
+    capacity, rejected = profile.capacity, []
+    flops, winners = dict(capacity.flops_per_s), dict(profile.winners)
+    for group, peak in found.items():
+        kind, _, mode = group.partition(" ")
+        if kind != "flops":
+            continue
+        if _impossible(capacity, mode, peak):
+            rejected.append(_rejection(mode, peak))
+        elif mode not in flops or peak.rate > flops[mode].rate:
+            flops[mode] = peak
+            winners[mode] = questions.sources[outcome.winners[group].candidate.label]
+    capacity = replace(
+        capacity,
+        flops_per_s=flops,
+        vector=_vector(capacity, found, flops),
+        special=higher(capacity.special, found.get("special")),
+        bandwidth=_bandwidth(capacity, found),
+        floor_seconds=_floor(capacity, found),
+        measured_at=date,
+        warnings=_distinct([*capacity.warnings, *rejected, *_contended(outcome.winners)]),
+    )
+    return replace(profile, capacity=capacity, winners=winners)
+
+
+def _impossible(capacity: Capacity, mode: str, peak: Peak) -> bool:
+    row = full_row_of(capacity.device.name)
+    ceiling = row.ceiling_flops_per_s(mode) if row else None
+    return ceiling is not None and peak.rate > LIMIT * ceiling
+
+
+def _rejection(mode: str, peak: Peak) -> str:
+    rate = si(peak.rate, "FLOP/s")
+    return (
+        f"{peak.provenance.detail} reached {rate}, which the device cannot do in {mode} at its "
+        "highest clock; it is no roof"
+    )
+
+
+def _vector(capacity: Capacity, found: dict[str, Peak], flops: dict[str, Peak]) -> Peak | None:
+    vector = higher(capacity.vector, found.get("vector"))
+    # The float32 products of a CPU or an NVIDIA GPU run on its vector units: a higher one found
+    # among the program's shapes is their rate as well. AMD's run on matrix units.
+    return vector if capacity.device.kind == "hip" else higher(vector, flops.get("float32"))
+
+
+def _bandwidth(capacity: Capacity, found: dict[str, Peak]) -> dict[str, tuple[BandwidthPoint, ...]]:
+    curves = dict(capacity.bandwidth)
+    for mix in MIXES:
+        points = {point.footprint_bytes: point.peak for point in curves.get(mix, ())}
+        for group, peak in found.items():
+            kind, _, rest = group.partition(" ")
+            name, _, size = rest.rpartition(" ")
+            if kind == "bytes" and name == mix:
+                points[int(size)] = higher(points.get(int(size)), peak) or peak
+        if points:
+            curves[mix] = tuple(BandwidthPoint(size, points[size]) for size in sorted(points))
+    return curves
+
+
+def _floor(capacity: Capacity, found: dict[str, Peak]) -> float:
+    known = [capacity.floor_seconds] if capacity.floor_seconds else []
+    measured = [1 / found["floor"].rate] if "floor" in found else []
+    return min([*known, *measured], default=0.0)
+
+
+def _contended(winners: dict[str, Result]) -> tuple[str, ...]:
+    unsteady = {group: result for group, result in winners.items() if result.contended}
+    if not unsteady:
+        return ()
+    worst = max(unsteady, key=lambda group: unsteady[group].spread)
+    most = f"most: {worst}, {percent(unsteady[worst].spread, 0)}"
+    sentence = (
+        f"{CONTENDED_WORD}: {len(unsteady)} of {len(winners)} roofs differ by more than "
+        f"{percent(CONTENDED, 0)} between bouts ({most}), so other work shared the device while "
+        "it was measured"
+    )
+    return (sentence,)
+
+
+def _distinct(sentences: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sentences))

@@ -1,0 +1,57 @@
+"""The bench for one device: its stopwatch, its protocol, and the quiet state to measure in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from goodput.calibration.questions import Target
+from goodput.capacity.datasheet import row_of
+from goodput.device import DeviceIdentity
+from goodput.frontends.host_device import cores_in_use
+from goodput.measure.bouts import Bench, Protocol
+from goodput.measure.clock import Clock, HostStopwatch
+
+# A call on a CPU shares its core with whatever else runs there, which can only slow it: the tenth
+# percentile is what the CPU does. A device is ours alone, and its median is what it does.
+CPU_PROTOCOL = Protocol(share=0.1)
+_DEVICE_TRAIN_SECONDS = 2e-3
+
+
+def target_of(device: DeviceIdentity) -> Target:
+    """`device` as the kernels need it."""
+    row = row_of(device.name)
+    # torch tells 4 MB for an MI300X, whose Infinity Cache has 256 MB.
+    cache = max(device.last_level_cache_bytes, row.last_level_cache_bytes if row else 0)
+    on_cpu = device.kind == "cpu"
+    return Target(
+        torch_device="cpu" if on_cpu else "cuda",
+        kind=device.kind,
+        cores=cores_in_use() if on_cpu else 1,
+        cache_bytes=cache,
+    )
+
+
+def protocol_of(target: Target) -> Protocol:
+    """The bout protocol for `target`."""
+    if target.torch_device == "cpu":
+        return CPU_PROTOCOL
+    return Protocol(train_seconds=_DEVICE_TRAIN_SECONDS, rotate_below_bytes=2 * target.cache_bytes)
+
+
+@contextmanager
+def open_bench(
+    target: Target, clock: Clock, seconds: float, progress: Callable[[str], None] | None
+) -> Iterator[Bench]:
+    """A bench whose rounds end after `seconds`, with torch in its quiet state."""
+    from goodput.frontends.torch_bench import EventStopwatch, quiet_torch
+
+    on_cpu = target.torch_device == "cpu"
+    with quiet_torch(cores_in_use()):
+        yield Bench(
+            clock=clock,
+            stopwatch=HostStopwatch(clock) if on_cpu else EventStopwatch(),
+            protocol=protocol_of(target),
+            deadline=clock.now() + seconds,
+            progress=progress or (lambda _: None),
+        )

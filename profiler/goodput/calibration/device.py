@@ -1,0 +1,35 @@
+"""The device in use and the library versions that its roofs depend on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from goodput.device import DeviceIdentity
+from goodput.frontends.host_device import cpu_identity
+
+_LIBRARIES = ("torch", "numpy")
+
+
+def identity(torch_device: str = "") -> DeviceIdentity:
+    """The device that torch calls `torch_device`; without a name, the one this process uses.
+
+    torch is not imported for its CPU, nor where the program did not import it.
+    """
+    if torch_device.startswith("cpu") or (not torch_device and "torch" not in sys.modules):
+        return cpu_identity()
+    from goodput.frontends import torch_device as front_end
+
+    return front_end.identity(torch_device)
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries whose kernels make the roofs."""
+    found = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

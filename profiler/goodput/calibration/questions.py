@@ -1,0 +1,206 @@
+"""What has to be known of a device, as groups of rival candidates. Chooses sizes, times nothing.
+
+Groups are named `flops MODE`, `bytes MIX FOOTPRINT`, `vector`, `special` and `floor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from goodput.calibration.shapes import cut_contraction, cut_convolution
+from goodput.capacity.datasheet import MIXES
+from goodput.work import Contraction
+from goodput_kernels import convolution, latency, matmul, memory, pointwise, register_chain
+from goodput_kernels.candidate import Candidate
+from goodput_kernels.convolution import Convolution
+from goodput_kernels.threads import one_thread
+
+FOOTPRINTS = 6
+SMALLEST_FOOTPRINT = 1 << 18
+LARGEST_FOOTPRINT = 1 << 30
+PAST_THE_CACHE = 4
+UNKNOWN_CACHE = 1 << 25
+"""What the last-level cache is taken to be where the system does not say."""
+
+_EDGES = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
+_SQUARES = 3
+
+# Whole waves of 128x256 tiles on 132 units (Hopper), 108 (A100) and 304 (MI300X), winners of public
+# searches (mamf-finder, aiconfigurator, ROCm/triton #456), and plain squares. Timed, never trusted.
+_DEVICE_PRODUCTS = (
+    (2048, 2048, 2048),
+    (4096, 4096, 4096),
+    (8192, 8192, 8192),
+    (2816, 1536, 8192),
+    (2816, 3072, 8192),
+    (2816, 3072, 12288),
+    (2816, 6144, 8192),
+    (2304, 1536, 12288),
+    (2048, 2048, 13312),
+    (4096, 4096, 14336),
+    (8192, 8448, 8192),
+    (3072, 51200, 3584),
+    (4864, 4096, 8192),
+)
+# channels in and out, kernel edge, image edge
+_CONVOLUTIONS = ((128, 3, 28), (64, 3, 56), (256, 1, 28))
+_MOST_IMAGES = 64
+# A library may run these with fewer multiplies than are counted (Winograd): no roof comes of that.
+_NO_CONVOLUTIONS_ON_DEVICE = ("float32", "float64")
+
+_CPU_VALUES_PER_CORE = (1 << 14, 1 << 16)
+_DEVICE_VALUES = (1 << 22,)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The device as the kernels need it.
+
+    Attributes:
+        torch_device: `cpu` or `cuda` (HIP bears that name too).
+        kind: as in `DeviceIdentity`.
+        cores: cores in use; 1 for a device.
+        cache_bytes: size of the last-level cache.
+    """
+
+    torch_device: str
+    kind: str
+    cores: int
+    cache_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The problem that a compute candidate was made from: one of the two is there."""
+
+    product: Contraction | None = None
+    convolution: Convolution | None = None
+
+    def candidates(self, torch_device: str) -> tuple[Candidate, ...]:
+        """Every way to run it."""
+        if self.product is not None:
+            p = self.product
+            return matmul.candidates(p.mode, p.batch, p.m, p.n, p.k, torch_device)
+        assert self.convolution is not None  # noqa: S101 - one of the two
+        return convolution.candidates(self.convolution, torch_device)
+
+
+@dataclass(slots=True)
+class Questions:
+    """Groups of rivals, and the problem behind each compute candidate by its label."""
+
+    groups: dict[str, list[Candidate]] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+
+    def ask(self, group: str, candidates: Iterable[Candidate]) -> None:
+        """Add rivals to `group`, each label once."""
+        rivals = self.groups.setdefault(group, [])
+        known = {rival.label for rival in rivals}
+        rivals.extend(c for c in candidates if c.label not in known)
+
+    def ask_source(self, mode: str, source: Source, torch_device: str) -> None:
+        """Add every way to run `source` to the rivals for the roof of `mode`."""
+        candidates = source.candidates(torch_device)
+        self.ask(f"flops {mode}", candidates)
+        self.sources.update({candidate.label: source for candidate in candidates})
+
+
+def ask_standard(questions: Questions, mode: str, target: Target, most_flops: float) -> None:
+    """The standard shapes of `mode`, each of at most `most_flops` FLOPs."""
+    for m, n, k in standard_products(target, most_flops):
+        source = Source(product=Contraction(1, m, n, k, mode))
+        questions.ask_source(mode, source, target.torch_device)
+    if _convolves(mode, target):
+        for problem in standard_convolutions(mode, most_flops):
+            questions.ask_source(mode, Source(convolution=problem), target.torch_device)
+
+
+def ask_own(
+    questions: Questions,
+    mode: str,
+    products: Sequence[Contraction],
+    convolutions: Sequence[Convolution],
+    target: Target,
+    most_flops: float,
+) -> None:
+    """The program's own shapes of `mode`, cut to at most `most_flops` FLOPs."""
+    for product in products:
+        if product.mode == mode:
+            source = Source(product=cut_contraction(product, most_flops))
+            questions.ask_source(mode, source, target.torch_device)
+    for problem in convolutions:
+        cut = cut_convolution(problem, most_flops)
+        if problem.mode == mode and cut is not None and _convolves(mode, target):
+            questions.ask_source(mode, Source(convolution=cut), target.torch_device)
+
+
+def _convolves(mode: str, target: Target) -> bool:
+    return target.torch_device == "cpu" or mode not in _NO_CONVOLUTIONS_ON_DEVICE
+
+
+def standard_products(target: Target, most_flops: float) -> tuple[tuple[int, int, int], ...]:
+    """`(m, n, k)` of the standard shapes: the largest that take at most `most_flops` FLOPs."""
+    if target.torch_device != "cpu":
+        fitting = [s for s in _DEVICE_PRODUCTS if 2 * s[0] * s[1] * s[2] <= most_flops]
+        return tuple(fitting or [(1024, 1024, 1024)])
+    edges = [edge for edge in _EDGES if 2 * edge**3 <= most_flops] or [_EDGES[0]]
+    largest = edges[-1]
+    squares = [(edge, edge, edge) for edge in edges[-_SQUARES:]]
+    return (*squares, (largest // 4, 4 * largest, largest))
+
+
+def standard_convolutions(mode: str, most_flops: float) -> tuple[Convolution, ...]:
+    """Convolutions like those of residual networks, the batch as large as fits."""
+    found = []
+    for channels, kernel, image in _CONVOLUTIONS:
+        problem = Convolution(
+            mode=mode,
+            image=(_MOST_IMAGES, channels, image, image),
+            weight=(channels, channels, kernel, kernel),
+            stride=(1, 1),
+            padding=(kernel // 2, kernel // 2),
+            dilation=(1, 1),
+        )
+        found.append(cut_convolution(problem, most_flops))
+    return tuple(problem for problem in found if problem is not None)
+
+
+def footprints(cache_bytes: int) -> tuple[int, ...]:
+    """Footprints from cache to four times the last level, evenly spaced on a log scale."""
+    largest = PAST_THE_CACHE * (cache_bytes or UNKNOWN_CACHE)
+    largest = min(max(largest, 4 * SMALLEST_FOOTPRINT), LARGEST_FOOTPRINT)
+    ratio = largest / SMALLEST_FOOTPRINT
+    exact = (SMALLEST_FOOTPRINT * ratio ** (n / (FOOTPRINTS - 1)) for n in range(FOOTPRINTS))
+    return tuple(round(size / 64) * 64 for size in exact)
+
+
+def ask_memory(questions: Questions, target: Target) -> None:
+    """Every mix at every footprint."""
+    for mix in MIXES:
+        for size in footprints(target.cache_bytes):
+            candidates = memory.candidates(mix, size, target.torch_device)
+            questions.ask(f"bytes {mix} {size}", candidates)
+
+
+def ask_pointwise(questions: Questions, target: Target, most_flops: float) -> None:
+    """The vector and special-function units, and the shortest operator.
+
+    A strict float32 product is a chain of multiply-adds on the vector units of a CPU or an NVIDIA
+    GPU, so it stands among the rivals there; AMD's matrix units run it.
+    """
+    device = target.torch_device
+    on_cpu = device == "cpu"
+    values = [target.cores * n for n in _CPU_VALUES_PER_CORE] if on_cpu else _DEVICE_VALUES
+    for count in values:
+        questions.ask("special", pointwise.special_candidates(count, device))
+        if on_cpu:
+            questions.ask("special", map(one_thread, pointwise.special_candidates(count, device)))
+        questions.ask("vector", [pointwise.multiply_add_candidate(count, device)])
+    if not on_cpu:
+        questions.ask("special", [register_chain.special_candidate()])
+        questions.ask("vector", [register_chain.multiply_add_candidate()])
+    if target.kind != "hip":
+        for m, n, k in standard_products(target, most_flops)[-2:]:
+            questions.ask("vector", matmul.candidates("float32", 1, m, n, k, device))
+    questions.ask("floor", latency.candidates(device))

@@ -1,0 +1,94 @@
+"""The spot check of a cached profile: one contraction and one copy, at most 1.5 seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from goodput.calibration.assemble import higher, peak_of
+from goodput.calibration.cache import Profile
+from goodput.calibration.questions import Target
+from goodput.capacity.profile import BandwidthPoint, Peak
+from goodput.measure.bouts import CANNOT_RUN, Bench, Result, bout
+from goodput.units import percent, si
+from goodput_kernels import memory
+from goodput_kernels.candidate import Candidate
+
+AGREES = 0.03
+"""A check within this of the cached roof confirms it; further above, it raises the roof."""
+
+# A CPU is seldom ours alone; only a clear loss is worth a sentence there.
+_CPU_AGREES_BELOW = 0.10
+_BOUT_SECONDS = 0.25
+
+
+def spot_check(
+    profile: Profile, mode: str, target: Target, bench: Bench
+) -> tuple[Profile, tuple[str, ...]]:
+    """`profile`, its roofs raised where the check found more, and sentences where it found less."""
+    protocol = replace(bench.protocol, bout_seconds=_BOUT_SECONDS, most=1000)
+    bench = replace(bench, protocol=protocol)
+    below = _CPU_AGREES_BELOW if target.torch_device == "cpu" else AGREES
+    profile, product = _check_product(profile, mode, target, bench, below)
+    profile, copy = _check_copy(profile, target, bench, below)
+    return profile, (*product, *copy)
+
+
+def _check_product(
+    profile: Profile, mode: str, target: Target, bench: Bench, below: float
+) -> tuple[Profile, tuple[str, ...]]:
+    old, source = profile.capacity.flops_per_s.get(mode), profile.winners.get(mode)
+    if old is None or source is None:
+        return profile, ()
+    rivals = source.candidates(target.torch_device)
+    same = [c for c in rivals if old.provenance.detail.startswith(f"{c.label};")]
+    new = _best(same or rivals, bench)
+    if new is None:
+        return profile, ()
+    if new.rate > (1 + AGREES) * old.rate:
+        flops = {**profile.capacity.flops_per_s, mode: new}
+        return replace(profile, capacity=replace(profile.capacity, flops_per_s=flops)), ()
+    return profile, _lower(f"{mode} roof", old, new, "FLOP/s", below)
+
+
+def _check_copy(
+    profile: Profile, target: Target, bench: Bench, below: float
+) -> tuple[Profile, tuple[str, ...]]:
+    curve = profile.capacity.bandwidth.get("copy", ())
+    if not curve:
+        return profile, ()
+    size, old = curve[-1].footprint_bytes, curve[-1].peak
+    new = _best(memory.candidates("copy", size, target.torch_device), bench)
+    if new is None:
+        return profile, ()
+    if new.rate > (1 + AGREES) * old.rate:
+        raised = (*curve[:-1], BandwidthPoint(size, new))
+        bandwidth = {**profile.capacity.bandwidth, "copy": raised}
+        return replace(profile, capacity=replace(profile.capacity, bandwidth=bandwidth)), ()
+    return profile, _lower("main-memory copy roof", old, new, "B/s", below)
+
+
+def _best(rivals: Sequence[Candidate], bench: Bench) -> Peak | None:
+    """The highest rate of one bout of each; None where none can run any more."""
+    best: Peak | None = None
+    for candidate in rivals:
+        bench.progress(f"spot check: {candidate.label}")
+        try:
+            samples = bout(candidate, bench.stopwatch, bench.protocol)
+        except CANNOT_RUN:
+            continue
+        result = Result(candidate, confirmed=[samples])
+        best = higher(best, peak_of(result, bench.protocol.share, bench.clock.date()))
+    return best
+
+
+def _lower(what: str, old: Peak, new: Peak, unit: str, below: float) -> tuple[str, ...]:
+    loss = 1 - new.rate / old.rate
+    if loss <= below:
+        return ()
+    sentence = (
+        f"the spot check found {percent(loss, 0)} less than the cached {what}: "
+        f"{si(new.rate, unit)} now, {si(old.rate, unit)} on {old.provenance.measured_at}; "
+        "the roof is kept, and the device is busy or slower than it was"
+    )
+    return (sentence,)
