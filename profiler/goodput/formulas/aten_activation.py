@@ -144,7 +144,7 @@ def nll_loss(call: Call) -> Work:
     rows = target.numel
     weighted = 2 if weight is not None else 0
     reduced = argument(call, 3) != 0
-    written = 2 * source.item_bytes if reduced else rows * source.item_bytes
+    written = (1 + (1 if reduced else rows)) * source.item_bytes  # and the total weight
     return Work(
         vector_flops=rows * (1 + weighted),
         bytes_read=target.bytes + rows * source.item_bytes + (weight.bytes if weight else 0),

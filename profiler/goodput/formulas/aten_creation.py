@@ -102,7 +102,7 @@ def normal(call: Call) -> Work:
     """Normal numbers with a mean or deviation for each element, or of a given size."""
     tensors = [item for item in call.inputs[:2] if isinstance(item, TensorSpec)]
     if not tensors:
-        return _random(TensorSpec(integers(call, 2), "float32"), 2, 2)
+        return _random(TensorSpec(integers(call, 2), dtype(argument(call, 4), "float32")), 2, 2)
     target = TensorSpec(broadcast(item.shape for item in tensors), promote(tensors))
     return _random(target, 2, 2) + Work(bytes_read=sum(item.bytes for item in tensors))
 
@@ -114,10 +114,10 @@ def bernoulli(call: Call) -> Work:
 
 def randint(call: Call) -> Work:
     """Random integers of a given size."""
-    for value in call.inputs:
+    for place, value in enumerate(call.inputs):
         if isinstance(value, tuple):
             shape = tuple(item for item in value if isinstance(item, int))
-            return fill(TensorSpec(shape, "int64"))
+            return fill(TensorSpec(shape, dtype(_generator_or(call, place + 1), "int64")))
     raise UnrecordedError
 
 
@@ -130,37 +130,31 @@ def multinomial(call: Call) -> Work:
     )
 
 
+ARANGE_ARGUMENTS = {5: 1, 6: 2, 7: 3}
+"""How many numbers `arange(end)`, `(start, end)` and `(start, end, step)` begin with, by length.
+
+A ScalarType number after the end looks like a step, so the types do not tell.
+"""
+
+
 def arange(call: Call) -> Work:
     """Numbers in steps; of integers int64, unless a dtype is given."""
-    numbers: list[int | float] = []
-    for value in call.inputs[:3]:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            break
-        numbers.append(value)
-    if not numbers:
+    given = ARANGE_ARGUMENTS.get(len(call.inputs), 1)
+    numbers = [value for value in call.inputs[:given] if isinstance(value, int | float)]
+    if not numbers or len(numbers) < given:
         raise UnrecordedError
-    overload = call.attributes.get("overload")
-    count, kind = _steps(numbers, len(call.inputs), overload)
     default = "int64" if all(isinstance(item, int) for item in numbers) else "float32"
-    return fill(TensorSpec((count,), dtype(kind and argument(call, kind), default)))
-
-
-def _steps(numbers: list[int | float], length: int, overload: object) -> tuple[int, int]:
-    """How many numbers a range has, and the place of its dtype.
-
-    `arange(end)` has 5 arguments, `arange(start, end)` 6 and `arange(start, end, step)` 7: a
-    ScalarType number after the end looks like a step.
-    """
-    by_length = {5: 1, 6: 2, 7: 3}
-    by_name = {"": 1, "start": 2, "start_step": 3}
-    given = by_name.get(str(overload), by_length.get(length, len(numbers)))
-    start, end, step = (*numbers[:given], 1)[:3] if given > 1 else (0, numbers[0], 1)
-    return max(0, math.ceil((end - start) / step)), given
+    kind = dtype(argument(call, given), default)
+    if not is_floating(kind):
+        numbers = [int(number) for number in numbers]
+    start, end, step = (0, numbers[0], 1) if given == 1 else (*numbers, 1)[:3]
+    return fill(TensorSpec((max(0, math.ceil((end - start) / step)),), kind))
 
 
 def spaced(call: Call) -> Work:
     """Evenly spaced numbers."""
-    return fill(TensorSpec((integer(call, 2),), dtype(argument(call, 3), "float32")))
+    place = 4 if call.name == "aten::logspace" else 3  # it has a base before
+    return fill(TensorSpec((integer(call, 2),), dtype(argument(call, place), "float32")))
 
 
 def window(call: Call) -> Work:

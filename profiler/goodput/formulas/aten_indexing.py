@@ -17,11 +17,9 @@ from goodput.formulas.aten_recorded import (
     output,
     tensor,
 )
-from goodput.formulas.movement import copy, gather, into_copy, scatter
+from goodput.formulas.movement import copy, gather, scatter
 from goodput.formulas.pointwise import broadcast, is_floating
 from goodput.work import Argument, Call, TensorSpec, Work
-
-INDEX = ("int64", "int32", "int16", "int8", "uint8", "bool")
 
 
 def _replace(shape: tuple[int, ...], dim: int, size: int) -> tuple[int, ...]:
@@ -52,7 +50,10 @@ def embedding_bag(call: Call) -> Work:
     scales = optional_tensor(call, 6)
     return Work(
         vector_flops=rows.numel * (2 if scales else 1),
-        bytes_read=rows.bytes + indices.bytes + offsets.bytes + (scales.bytes if scales else 0),
+        bytes_read=min(rows.bytes, weight.bytes)
+        + indices.bytes
+        + offsets.bytes
+        + (scales.bytes if scales else 0),
         bytes_written=bags * weight.shape[-1] * weight.item_bytes,
     )
 
@@ -130,8 +131,8 @@ def put(call: Call, *, inplace: bool) -> Work:
         if values.numel <= 1:
             raise  # one value for an unknown number of places
         elements = values.numel
-    work = scatter(target, _index_tensors(indices), values, elements, adds=int(flag(call, 3)))
-    return work if inplace else into_copy(target, work)
+    places, adds = _index_tensors(indices), int(flag(call, 3))
+    return scatter(target, places, values, elements, adds=adds, inplace=inplace)
 
 
 def scattered(call: Call, *, inplace: bool, adds: int = 0) -> Work:
@@ -139,8 +140,7 @@ def scattered(call: Call, *, inplace: bool, adds: int = 0) -> Work:
     target, index, source = tensor(call, 0), tensor(call, 2), optional_tensor(call, 3)
     combines = adds or int(isinstance(argument(call, 4), str))
     values = TensorSpec(index.shape, source.dtype) if source else None
-    work = scatter(target, (index,), values, index.numel, adds=combines)
-    return work if inplace else into_copy(target, work)
+    return scatter(target, (index,), values, index.numel, adds=combines, inplace=inplace)
 
 
 def along(call: Call, *, inplace: bool, adds: int = 0) -> Work:
@@ -148,21 +148,22 @@ def along(call: Call, *, inplace: bool, adds: int = 0) -> Work:
     target, index, source = tensor(call, 0), tensor(call, 2), optional_tensor(call, 3)
     elements = math.prod(_replace(target.shape, integer(call, 1), index.numel))
     scaled = adds and argument(call, 4) not in (None, 1) and not isinstance(argument(call, 4), str)
-    work = scatter(target, (index,), source, elements, adds=adds + int(scaled))
-    return work if inplace else into_copy(target, work)
+    adds += int(scaled)
+    return scatter(target, (index,), source, elements, adds=adds, inplace=inplace)
 
 
 def put_flat(call: Call, *, inplace: bool) -> Work:
     """Values written by their number in the flattened target."""
     target, index, source = (tensor(call, place) for place in range(3))
-    work = scatter(target, (index,), source, index.numel, adds=int(flag(call, 3)))
-    return work if inplace else into_copy(target, work)
+    adds = int(flag(call, 3))
+    return scatter(target, (index,), source, index.numel, adds=adds, inplace=inplace)
 
 
 def masked_scattered(call: Call, *, inplace: bool) -> Work:
     """Values written where a mask is true: at least the mask is read and the target written."""
     target, mask, source = (tensor(call, place) for place in range(3))
-    work = Work(bytes_read=mask.bytes + source.bytes, bytes_written=target.bytes)
+    out = TensorSpec(broadcast((target.shape, mask.shape)), target.dtype)
+    work = copy((mask, source), out)
     return work if inplace else work + Work(bytes_read=target.bytes)
 
 

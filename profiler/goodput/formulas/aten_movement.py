@@ -8,6 +8,7 @@ from goodput.formulas.aten_recorded import (
     argument,
     dtype,
     formula,
+    integer,
     integers,
     output,
     tensor,
@@ -104,6 +105,16 @@ def joined(call: Call) -> Work:
     items = tensor_list(call, 0)
     target = TensorSpec((sum(item.numel for item in items),), promote(items))
     return copy(items, target)
+
+
+def chunked(call: Call) -> Work:
+    """Tensors padded to a whole number of chunks and put together chunk by chunk."""
+    items, dim, chunks = tensor_list(call, 0), integer(call, 1), integer(call, 2)
+    padded = 0
+    for item in items:
+        size = item.shape[dim]
+        padded += item.numel // size * -(-size // chunks) * chunks if size else 0
+    return copy(items, TensorSpec((padded,), promote(items)))
 
 
 def block_diagonal(call: Call) -> Work:
@@ -212,7 +223,8 @@ FUNCTIONS = {
     copied_list: "_foreach_copy _foreach_copy_",
     cloned_list: "_foreach_clone",
     zeroed_list: "_foreach_zero _foreach_zero_",
-    joined: "cat stack _stack _chunk_cat",
+    joined: "cat stack _stack",
+    chunked: "_chunk_cat",
     block_diagonal: "block_diag",
     repeated: "repeat",
     repeat_interleaved: "repeat_interleave",

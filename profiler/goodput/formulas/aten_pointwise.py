@@ -24,7 +24,8 @@ class Row:
         flops: vector FLOPs per output element.
         special: special-function calls per output element.
         result: dtype of the output: `same` as computed in, `float` (integers become float32),
-            `real` (the magnitude of complex), `bool`, `first` (that of the first operand).
+            `real` (the magnitude of complex), `real_float`, `complex`, `bool`, `first` or `second`
+            (that of the first operand, or of the others).
         scale: position of a factor that costs one more FLOP unless it is 1.
         complex_flops: FLOPs per complex element, where it is not four times `flops`.
         outputs: how many tensors of the output's shape it writes.
@@ -49,6 +50,7 @@ def binary(flops: int, special: int = 0, result: str = "same") -> Row:
     return Row((0, 1), flops, special, result)
 
 
+REAL = {"complex64": "float32", "complex128": "float64"}
 COMPARISON = Row((0, 1), result="bool")
 TEST = Row((0,), result="bool")
 
@@ -148,7 +150,7 @@ OUT_OF_PLACE: Mapping[str, Row] = {
     "fmin": binary(1),
     "logaddexp": binary(4, 2),
     "logaddexp2": binary(4, 2),
-    "angle": Row((0,), 0, 1, "real"),
+    "angle": Row((0,), 0, 1, "real_float"),
     "isnan": TEST,
     "isinf": TEST,
     "isposinf": TEST,
@@ -158,6 +160,8 @@ OUT_OF_PLACE: Mapping[str, Row] = {
     "complex": Row((0, 1), result="complex"),
     "polar": Row((0, 1), 2, 2, result="complex"),
     "linalg_cross": binary(3),
+    "polygamma": Row((1,), 0, 1, "float"),
+    "polygamma_": Row((0,), 0, 1, "float"),
     "special_entr": unary(2, 1),
     "special_erfcx": unary(0, 1),
     "special_bessel_j0": unary(0, 1),
@@ -202,11 +206,12 @@ def result_dtype(row: Row, operands: tuple[Argument, ...], computed: str) -> str
         return first.dtype
     if row.result == "second":
         return promote(operands[1:])
-    if row.result == "float":
-        return computed if is_floating(computed) else "float32"
+    if "float" in row.result and not is_floating(computed):
+        return "float32"
     fixed = {
         "bool": "bool",
-        "real": {"complex64": "float32", "complex128": "float64"}.get(computed, computed),
+        "real": REAL.get(computed, computed),
+        "real_float": REAL.get(computed, computed),
         "complex": "complex128" if computed == "float64" else "complex64",
     }
     return fixed.get(row.result, computed)
@@ -224,7 +229,7 @@ def row_work(row: Row, call: Call, *, inplace: bool = False) -> Work:
         raise UnrecordedError
     computed = promote(operands)
     written = result_dtype(row, operands, computed)
-    if row.result == "float" and not is_floating(computed):
+    if "float" in row.result and not is_floating(computed):
         computed = written
     out = tensors[0] if inplace else TensorSpec(broadcast(t.shape for t in tensors), written)
     scaled = int(row.scale is not None and argument(call, row.scale) not in (None, 1))

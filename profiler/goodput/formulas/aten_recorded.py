@@ -148,7 +148,8 @@ def axes(value: Argument, rank: int) -> tuple[int, ...]:
 
 
 def dtype(value: Argument, default: str) -> str:
-    """A dtype argument by its neutral name; it is a ScalarType number in traces."""
+    """A dtype argument by its neutral name: it is a ScalarType number in traces, text live."""
     if isinstance(value, int) and not isinstance(value, bool):
         return SCALAR_TYPES.get(value, default)
-    return value if isinstance(value, str) and value in ITEM_BYTES else default
+    name = value.removeprefix("torch.").replace("e4m3fn", "e4m3") if isinstance(value, str) else ""
+    return name if name in ITEM_BYTES else default

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from goodput.formulas.aten_pointwise import binary, foreach, row_work
+from goodput.formulas.aten_pointwise import REAL, binary, foreach, row_work
 from goodput.formulas.aten_recorded import (
     argument,
     axes,
@@ -28,8 +28,6 @@ from goodput.formulas.reduction import (
 from goodput.formulas.registry import Formula
 from goodput.work import Argument, Call, TensorSpec, Work
 
-REAL = {"complex64": "float32", "complex128": "float64"}
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -41,8 +39,10 @@ class Row:
         special: special-function calls per input element.
         output_special: special-function calls per output element, added to that.
         dim: position of the dimensions in the schema; `keepdim` follows them.
-        results: dtypes of the outputs; an empty one is the input's (integers sum to int64).
+        results: dtypes of the outputs: an empty one is the input's, `sum` makes integers int64,
+            `float` makes them float32, `real` is the magnitude of complex ones.
         listed: an integer there is no dimension but a dtype: only lists are dimensions.
+        typed: whether the schema has a dtype, behind `keepdim` or where no dimensions are.
     """
 
     flops: int = 0
@@ -52,16 +52,16 @@ class Row:
     dim: int = 1
     results: tuple[str, ...] = ("",)
     listed: bool = False
+    typed: bool = False
 
 
 EXTREME = Row(1, -1)
-VARIANCE = Row(4)  # mean: n; subtract, square, sum, divide: 3 n
 
 REDUCTIONS: Mapping[str, Row] = {
-    "sum": Row(1, -1, listed=True, results=("sum",)),
-    "nansum": Row(1, -1, listed=True, results=("sum",)),
-    "mean": Row(1, listed=True),
-    "prod": Row(1, -1, results=("sum",)),
+    "sum": Row(1, -1, results=("sum",), listed=True, typed=True),
+    "nansum": Row(1, -1, results=("sum",), listed=True, typed=True),
+    "mean": Row(1, listed=True, typed=True),
+    "prod": Row(1, -1, results=("sum",), typed=True),
     "amax": EXTREME,
     "amin": EXTREME,
     "argmax": Row(1, -1, results=("int64",)),
@@ -73,15 +73,14 @@ REDUCTIONS: Mapping[str, Row] = {
     "any": Row(results=("bool",)),
     "all": Row(results=("bool",)),
     "count_nonzero": Row(results=("int64",)),
-    "median": Row(results=("", "int64")),
-    "nanmedian": Row(results=("", "int64")),
     "mode": Row(results=("", "int64")),
     "kthvalue": Row(dim=2, results=("", "int64")),
-    "var": VARIANCE,
-    "std": Row(4, output_special=1),
-    "var_mean": Row(4, results=("", "")),
-    "std_mean": Row(4, output_special=1, results=("", "")),
-    "logsumexp": Row(3, -1, 1, 1),
+    # mean: n; subtract, square, sum, divide: 3 n
+    "var": Row(4, results=("real",)),
+    "std": Row(4, output_special=1, results=("real",)),
+    "var_mean": Row(4, results=("real", "")),
+    "std_mean": Row(4, output_special=1, results=("real", "")),
+    "logsumexp": Row(3, -1, 1, 1, results=("float",)),
 }
 
 
@@ -100,9 +99,18 @@ def keeps(call: Call, row: Row) -> bool:
 
 def result_dtype(source: str, result: str) -> str:
     """The dtype of an output; integers are summed in int64."""
-    if result == "sum":
-        return source if is_floating(source) else "int64"
-    return result or REAL.get(source, source)
+    if result in ("sum", "float"):
+        return source if is_floating(source) else {"sum": "int64", "float": "float32"}[result]
+    return REAL.get(source, source) if result == "real" else result or source
+
+
+def asked_dtype(call: Call, row: Row, default: str) -> str:
+    """The dtype that a call asks for, if its schema has one."""
+    if not row.typed:
+        return default
+    dims = argument(call, row.dim)
+    alone = isinstance(dims, str) or (row.listed and isinstance(dims, int))
+    return dtype(dims if alone else argument(call, row.dim + 2), default)
 
 
 def reduce(row: Row, call: Call) -> Work:
@@ -110,7 +118,8 @@ def reduce(row: Row, call: Call) -> Work:
     source = tensor(call, 0)
     dims = dimensions(call, row, len(source.shape))
     shape = reduced_shape(source.shape, dims, keep=keeps(call, row))
-    outputs = tuple(TensorSpec(shape, result_dtype(source.dtype, name)) for name in row.results)
+    kinds = (asked_dtype(call, row, result_dtype(source.dtype, name)) for name in row.results)
+    outputs = tuple(TensorSpec(shape, kind) for kind in kinds)
     return reduction(
         source,
         outputs,
@@ -122,9 +131,9 @@ def reduce(row: Row, call: Call) -> Work:
 
 
 def product(call: Call) -> Work:
-    """A product: its integer is a dimension only where `keepdim` follows it."""
-    whole = Call(call.name, call.inputs[:1])
-    return reduce(REDUCTIONS["prod"], call if len(call.inputs) > 2 else whole)
+    """A product: its integer is a dimension only where `keepdim` follows it, else a dtype."""
+    row = REDUCTIONS["prod"]
+    return reduce(row if len(call.inputs) > 2 else replace(row, listed=True), call)
 
 
 def extreme(call: Call) -> Work:
@@ -137,14 +146,20 @@ def extreme(call: Call) -> Work:
     return reduce(EXTREME, call)
 
 
+def median(call: Call) -> Work:
+    """A median: of a tensor, or along a dimension with its indices."""
+    along = isinstance(argument(call, 1), int)
+    return reduce(Row(results=("", "int64") if along else ("",)), call)
+
+
 def norm_row(order: Argument, dim: int) -> Row:
     """What a vector norm of `order` costs: n absolute values or products, n - 1 adds, a root."""
+    real = Row(2, -1, dim=dim, results=("real",), listed=True, typed=True)
     if order == 0:
-        return Row(1, -1, dim=dim)
+        return replace(real, flops=1)
     if order in (1, float("inf"), float("-inf")):
-        return Row(2, -1, dim=dim)
-    squares = order is None or order == 2
-    return Row(2, -1, 0 if squares else 1, 1, dim=dim)
+        return real
+    return replace(real, special=0 if order in (None, 2) else 1, output_special=1)
 
 
 def vector_norm(call: Call) -> Work:
@@ -152,12 +167,14 @@ def vector_norm(call: Call) -> Work:
     return reduce(norm_row(argument(call, 1), 2), call)
 
 
-def foreach_norm(call: Call) -> Work:
-    """A vector norm of every tensor of a list."""
-    row = norm_row(argument(call, 1), 9)
+def foreach_norm(call: Call, *, rooted: bool = True) -> Work:
+    """A vector norm of every tensor of a list, or its power."""
+    row = norm_row(argument(call, 1), 1)
+    if not rooted:
+        row = replace(row, output_special=0)
     total = Work()
     for item in tensor_list(call, 0):
-        total += reduce(row, Call(call.name, (item,)))
+        total += reduce(row, Call(call.name, (item, argument(call, 2))))
     return total
 
 
@@ -279,7 +296,9 @@ for _name, _row in REDUCTIONS.items():
 _register(product, "prod")
 _register(extreme, "max", "min")
 _register(vector_norm, "linalg_vector_norm", "norm")
-_register(foreach_norm, "_foreach_norm", "_foreach_powsum")
+_register(foreach_norm, "_foreach_norm")
+_register(partial(foreach_norm, rooted=False), "_foreach_powsum")
+_register(median, "median", "nanmedian")
 _register(foreach_extreme, "_foreach_max")
 _register(running, "cumsum", "cumsum_", "cumprod", "cumprod_")
 _register(running_extreme, "cummax", "cummin")

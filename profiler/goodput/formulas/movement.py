@@ -32,11 +32,12 @@ def copy(sources: Iterable[TensorSpec], target: TensorSpec) -> Work:
 def gather(source: TensorSpec, indices: Iterable[TensorSpec], out: TensorSpec) -> Work:
     """Work of picking the elements of `out` from `source` by `indices`.
 
-    As many elements are read as are written, even where an index repeats: which ones repeat is in
+    As many elements are read as are written, but no more than there are: which ones repeat is in
     the data.
     """
+    picked = min(out.numel * source.item_bytes, source.bytes)
     return Work(
-        bytes_read=sum(index.bytes for index in indices) + out.numel * source.item_bytes,
+        bytes_read=sum(index.bytes for index in indices) + picked,
         bytes_written=dense_bytes(out),
     )
 
@@ -48,8 +49,9 @@ def scatter(
     elements: int,
     *,
     adds: int = 0,
+    inplace: bool = True,
 ) -> Work:
-    """Work of writing `elements` elements of `target` in place by `indices`.
+    """Work of writing `elements` elements of `target` by `indices`.
 
     Args:
         target: what is written into.
@@ -57,17 +59,12 @@ def scatter(
         values: what is written; None for a number.
         elements: how many elements are written.
         adds: FLOPs per element where the old value is combined with the new one, and so read.
+        inplace: whether the rest of the target stays as it is; else all of it is copied.
     """
-    combined = elements * target.item_bytes if adds else 0
+    touched = min(elements * target.item_bytes, dense_bytes(target))
+    old = target.bytes if not inplace else touched if adds else 0
     return Work(
         vector_flops=adds * elements if is_floating(target.dtype) else 0,
-        bytes_read=sum(index.bytes for index in indices)
-        + (values.bytes if values else 0)
-        + combined,
-        bytes_written=elements * target.item_bytes,
+        bytes_read=sum(index.bytes for index in indices) + (values.bytes if values else 0) + old,
+        bytes_written=touched if inplace else dense_bytes(target),
     )
-
-
-def into_copy(target: TensorSpec, work: Work) -> Work:
-    """Work of doing `work` in a fresh copy of `target` instead of in place."""
-    return work + copy((target,), target)
