@@ -1,7 +1,8 @@
 """PyTorch's matrix products in neutral terms.
 
 Composites (linear, matmul, einsum) stay unregistered: the products inside them are counted.
-A sparse operand must not come here as a dense `TensorSpec`: it would be counted as if full.
+A sparse left operand is told by the attribute `nnz`, its stored elements (a live count knows them,
+a trace does not).
 """
 
 from __future__ import annotations
@@ -62,20 +63,39 @@ class Product:
 Reader: TypeAlias = Callable[[Call], "Product | None"]
 
 _READERS: dict[str, Reader] = {}
+_SPARSE = ("aten::mm", "aten::bmm", "aten::mv")
 
 
 def contraction_of(call: Call) -> Contraction | None:
-    """The contraction that a call of the matmul family is; None for any other operator."""
+    """The contraction that a call of the matmul family is; None for any other, or a sparse one."""
     reader = _READERS.get(call.name)
-    product = reader(call) if reader else None
+    product = reader(call) if reader and "nnz" not in call.attributes else None
     if product is None:
         return None
     return Contraction(product.batch, product.m, product.n, product.k, mode_of(call))
 
 
 def _work(call: Call) -> Work | None:
+    if "nnz" in call.attributes:
+        return _sparse_work(call)
     product = _READERS[call.name](call)
     return product.work if product else None
+
+
+def _sparse_work(call: Call) -> Work | None:
+    """A sparse left operand: each stored element meets one row of the right one.
+
+    Its values and one index each are read. Only plain products: elsewhere the sparse one may be the
+    addend, which the attribute does not say.
+    """
+    left, right, stored = tensor(call, 0), tensor(call, 1), call.attributes["nnz"]
+    if call.name not in _SPARSE or left is None or right is None or not isinstance(stored, int):
+        return None
+    n = 1 if call.name == "aten::mv" else right.shape[-1]
+    output = left.shape[:-1] if call.name == "aten::mv" else (*left.shape[:-1], n)
+    values, indices = TensorSpec((stored,), left.dtype), TensorSpec((stored,), "int64")
+    product = Product(1, 1, n, stored, (values, right), output, left.dtype, also_read=(indices,))
+    return product.work
 
 
 def _family(*names: str, operand: int = 0) -> Callable[[Reader], Reader]:

@@ -157,6 +157,22 @@ def test_an_outer_product_is_vector_work() -> None:
     assert (work.flops, work.vector_flops) == (0, 24)
 
 
+def test_a_sparse_operand_counts_its_stored_elements() -> None:
+    sparse = Call("aten::mm", (spec(64, 64), spec(64, 8)), attributes={"nnz": 64})
+    assert work_of(sparse) == Work(
+        flops=1024,
+        dense_flops=1024,
+        bytes_read=64 * (4 + 8) + 4 * 64 * 8,
+        bytes_written=4 * 64 * 8,
+    )
+    assert contraction_of(sparse) is None
+    vector = work_of(Call("aten::mv", (spec(64, 64), spec(64)), attributes={"nnz": 10}))
+    assert vector is not None
+    assert (vector.flops, vector.bytes_written) == (20, 256)
+    addend = Call("aten::addmm", (spec(8), spec(3, 4), spec(4, 8)), attributes={"nnz": 10})
+    assert work_of(addend) is None
+
+
 def test_contraction_of_says_shape_and_mode() -> None:
     call = Call("aten::addmm", (spec(7), spec(3, 5), spec(5, 7)), attributes={"tf32": True})
     assert contraction_of(call) == Contraction(1, 3, 7, 5, "tf32")
