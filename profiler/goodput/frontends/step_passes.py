@@ -135,7 +135,6 @@ class PassResults:
         profiled: numbers of the profiled steps of the covered kind; step n ends at boundary n + 1.
         steps_seen: all boundaries seen.
         steps_left_out: undisturbed and profiled steps of another kind, or disturbed.
-        tokens_per_step: where the counted step showed it.
         warnings: sentences for the report.
     """
 
@@ -145,7 +144,6 @@ class PassResults:
     profiled: tuple[int, ...] = ()
     steps_seen: int = 0
     steps_left_out: int = 0
-    tokens_per_step: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -171,11 +169,11 @@ class Passes:
     def __init__(self, options: PassOptions, instruments: Instruments) -> None:
         self._options = options
         self._tools = instruments
-        self.seen = 0
         self._reset()
 
     def _reset(self) -> None:
         self.state = State.WARMUP
+        self.seen = 0
         self._begun = False
         self._last = 0.0
         self._warmup: list[float] = []
@@ -185,11 +183,12 @@ class Passes:
         self._count_tries = 0
         self._warm = False
         self._wall: list[tuple[Hashable, bool]] = []
+        self._spoiled = False
         self._wall_seconds: list[float] = []
         self._profiled: list[Hashable] = []
         self._profile_tries = 0
         self._profile_began = 0.0
-        self._reason = ""
+        self._kept_out = False
 
     def restart(self) -> None:
         """Forgets everything: what was taken for steps so far were none."""
@@ -200,7 +199,8 @@ class Passes:
         """One step ends and the next begins; `key` is the kind of the one that ends."""
         if self.state is State.WALL:
             self._tools.timer.mark()
-            self._wall.append((key, self._tools.elsewhere()))
+            self._wall.append((key, self._spoiled or self._tools.elsewhere()))
+            self._spoiled = False
             self.seen += 1
             if self._wall_is_over():
                 self._end_wall()
@@ -225,22 +225,22 @@ class Passes:
             self._tools.profiler.stop(keep=False)
             self._profile_tries += 1
             self.state = State.WAITING
-        elif self.state is State.WALL and self._wall:
-            self._wall.append(("interrupted", True))
-            self._tools.timer.mark()
+        elif self.state is State.WALL:
+            self._spoiled = True
 
     def finish(self) -> PassResults:
         """Ends whatever runs and says what was measured."""
         self._stop_running(keep=True)
         usual = self._usual()
-        covered = [s for s, (k, b) in self._timed() if not b and self._covers(k, usual)]
+        timed = zip(self._wall_seconds, self._wall, strict=False)
+        covered = [s for s, (k, disturbed) in timed if not disturbed and self._covers(k, usual)]
         profiled = [
             number for number, key in enumerate(self._profiled[1:]) if self._covers(key, usual)
         ]
         out = len(self._wall_seconds) - len(covered)
         out += max(len(self._profiled) - 1, 0) - len(profiled)
         return PassResults(
-            wall_seconds=tuple(covered),
+            wall_seconds=tuple(covered or () if self._wall_seconds else self._warmup),
             basis=self._tools.timer.basis,
             work=self._work,
             profiled=tuple(profiled),
@@ -331,9 +331,6 @@ class Passes:
         self._wall_seconds = self._tools.timer.seconds()
         self._keys.update(key for key, disturbed in self._wall if not disturbed)
 
-    def _timed(self) -> list[tuple[float, tuple[Hashable, bool]]]:
-        return list(zip(self._wall_seconds, self._wall, strict=False))
-
     # Profiled steps.
 
     def _begin_profile(self) -> None:
@@ -384,10 +381,11 @@ class Passes:
             self._tools.counter.stop()
         elif self.state is State.WALL:
             self._end_wall()
+            self._kept_out = any(disturbed for _, disturbed in self._wall)
         elif self.state is State.PROFILE:
             self._tools.profiler.stop(keep=keep and len(self._profiled) > 1)
         elif self.state is State.WAITING:
-            self._reason = "the program's own profiler was on whenever steps could be profiled"
+            self._kept_out = True
         if self.state is not State.DONE:
             self.state = State.DONE
 
@@ -400,10 +398,15 @@ class Passes:
 
     def _warnings(self, usual: Hashable) -> list[str]:
         found = []
+        if not self._wall_seconds and self._warmup:
+            found.append("the program ended in its warm-up, so the step times are from there")
         if self._work.failure:
             found.append(f"{self._work.failure}; work comes from the profiled shapes alone")
-        if self._reason:
-            found.append(self._reason + ", so there are no operator times")
+        if self._kept_out:
+            found.append(
+                "the program's own profiler was on whenever steps could be profiled, so there are "
+                "no operator times"
+            )
         elif self._profile_tries >= TRIES:
             found.append(
                 "the program's own profiler ended ours each time, so there are no operator times"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import statistics
 from collections.abc import Container
 from dataclasses import replace
@@ -14,7 +16,7 @@ from goodput.errors import TraceFormatError
 from goodput.readers import kineto
 from goodput.recording import ranks
 from goodput.recording.join import join
-from goodput.trace.recording import Recording
+from goodput.trace.recording import Recording, WorkPass
 from goodput.trace.table import Invocations, Trace
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def recording_of(
         basis=basis,
         steps_seen=results.steps_seen,
         steps_left_out=results.steps_left_out,
-        tokens_per_step=results.tokens_per_step,
+        tokens_per_step=tokens_of(results.work),
         work=results.work,
         exit_status=exit_status,
         warnings=(*measured.warnings, *results.warnings, *warnings),
@@ -77,6 +79,28 @@ def unprofiled(recording: Recording) -> str:
         f"the program ended after {seen} steps, before any was profiled: {told}. "
         f"{why + '. ' if why else ''}For the rest {MORE_STEPS}"
     )
+
+
+def tokens_of(work: WorkPass) -> float | None:
+    """Tokens of the counted step: the rows of `[batch, tokens]` that its first embedding looked up.
+
+    None where nothing was looked up by such indices: then no number is a number of tokens.
+    """
+    lookups = [
+        (entry.module, shape)
+        for entry in work.entries
+        if entry.operator == "aten::embedding" and entry.phase == "forward"
+        if (shape := _index_shape(entry.shapes)) is not None
+    ]
+    if not lookups:
+        return None
+    first = lookups[0][0]
+    return float(sum(math.prod(shape) for module, shape in lookups if module == first))
+
+
+def _index_shape(shapes: str) -> tuple[int, int] | None:
+    match = re.search(r" i(?:32|64)\[(\d+),(\d+)\]$", shapes)
+    return (int(match.group(1)), int(match.group(2))) if match is not None else None
 
 
 def keep_steps(trace: Trace, numbers: Container[int]) -> Trace:

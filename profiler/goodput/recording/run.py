@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from goodput.errors import UsageError
 from goodput.frontends.step_passes import PassOptions, ProgramEnd
@@ -74,9 +75,16 @@ def record_script(
         finally:
             watch.remove()
         if os.getpid() != process:
-            # The script forked and its child came back here: only the parent reports.
-            os._exit(status)
+            _leave_as_child(status)
         return watch.outcome(target.title, status)
+
+
+def _leave_as_child(status: int) -> NoReturn:
+    """Ends a child that the script forked and that came back to us: only the parent reports."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - what a plain end would run, without our clean-up
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def check(target: ScriptTarget, options: RunOptions) -> None:
@@ -128,9 +136,11 @@ class _Watch:
         if self._program is None:
             fault = self._fault or f"{program} never imported torch, so there was no step to see"
             return RunOutcome(None, status, fault)
-        recording, reason = assemble.recording_of(
-            self._program.finish(), program, self._clock.date(), status
-        )
+        try:
+            measured = self._program.finish()
+        except RuntimeError as error:  # a device that the script's own error left unusable
+            return RunOutcome(None, status, f"the device gave no times: {error}")
+        recording, reason = assemble.recording_of(measured, program, self._clock.date(), status)
         if recording is not None and not recording.trace.steps and not self._options.count_only:
             return RunOutcome(None, status, assemble.unprofiled(recording))
         return RunOutcome(recording, status, reason)

@@ -83,22 +83,40 @@ def run(target: ScriptTarget, *, ends_early: type[BaseException] | None = None) 
     """Runs `target` as `__main__` and returns its exit status.
 
     Its uncaught exceptions are printed as plain python prints them, without our frames. Its
-    threads are waited for. The interpreter's own paths and arguments are put back, and given to
-    the script's exit handlers once more when the process ends.
+    threads are waited for. Our import path, arguments and working directory are put back, and the
+    script's given to its exit handlers once more when the process ends.
 
     Args:
         target: what to run.
         ends_early: an exception that ends the script with status 0.
     """
-    argv, path = sys.argv[:], sys.path[:]
+    ours = _Surroundings.now()
     try:
         status = _status_of(lambda: _execute(target), ends_early)
         _wait_for_threads()
     finally:
-        theirs = sys.path[:]
-        sys.argv[:], sys.path[:] = argv, path
-        atexit.register(lambda: sys.path.__setitem__(slice(None), theirs))
+        # Exit handlers run last in, first out: this one runs before all of the script's.
+        atexit.register(_Surroundings.now().restore)
+        ours.restore()
     return status
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What a script may change of the interpreter, and we must not report under."""
+
+    argv: list[str]
+    path: list[str]
+    folder: str
+
+    @classmethod
+    def now(cls) -> _Surroundings:
+        return cls(sys.argv[:], sys.path[:], str(Path.cwd()))
+
+    def restore(self) -> None:
+        sys.argv[:], sys.path[:] = self.argv, self.path
+        if Path(self.folder).is_dir():
+            os.chdir(self.folder)
 
 
 def _status_of(execute: Callable[[], None], ends_early: type[BaseException] | None) -> int:
@@ -128,7 +146,6 @@ def _report(error: BaseException) -> None:
     error.__traceback__ = without_ours(error.__traceback__)
     for linked in _chain(error):
         linked.__traceback__ = without_ours(linked.__traceback__)
-    sys.stdout.flush()
     sys.excepthook(type(error), error, error.__traceback__)
 
 
@@ -170,7 +187,7 @@ def _execute(target: ScriptTarget) -> None:
     path = target.path or ""
     sys.argv[:] = [path, *target.argv]
     if _is_importable(path):
-        _set_first_path(path, always=True)
+        _set_first_path(str(Path(path).absolute()), always=True)
         _run_module_as_main("__main__", alter_argv=False)
         return
     _set_first_path(str(Path(path).resolve().parent))

@@ -1,0 +1,277 @@
+"""Where the steps of a program are, for the ways in which people write training loops."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from goodput.frontends.torch_steps import StepFinder  # noqa: E402
+
+
+class Net(torch.nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.first = torch.nn.Linear(width, width)
+        self.second = torch.nn.Linear(width, width)
+
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x)))
+
+
+class Watch:
+    """A finder with a list of the keys of all boundaries; a restart empties it."""
+
+    def __init__(self):
+        self.keys = []
+        self.restarts = 0
+        self.finder = StepFinder(self.keys.append, self._restart)
+
+    def _restart(self):
+        self.restarts += 1
+        self.keys.clear()
+
+    @property
+    def kind(self):
+        return self.finder.kind
+
+
+@pytest.fixture
+def watch():
+    found = Watch()
+    found.finder.install()
+    yield found
+    found.finder.remove()
+    assert "__call__" not in Net.__dict__, "a wrapper is left on the class"
+    assert "__call__" not in torch.nn.Linear.__dict__
+
+
+def train(model, optimizer, x, micro_batches=1):
+    for _ in range(micro_batches):
+        model(x).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def test_one_optimizer_step_is_one_boundary(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(5):
+        train(model, optimizer, x)
+    assert watch.kind == "training"
+    assert watch.keys == [1, 1, 1, 1, 1]
+
+
+def test_accumulation_makes_one_step_of_many_forwards(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(4):
+        train(model, optimizer, x, micro_batches=3)
+    assert watch.keys == [3, 3, 3, 3]
+
+
+def test_the_larger_of_two_optimizers_makes_the_steps(watch):
+    small, large, x = Net(8), torch.nn.Sequential(Net(8), Net(8)), torch.randn(4, 8)
+    first = torch.optim.SGD(small.parameters(), lr=0.1)
+    second = torch.optim.Adam(large.parameters(), lr=0.1)
+    for _ in range(4):
+        train(small, first, x)
+        train(large, second, x)
+    # The first boundary belongs to the small one until the large one shows itself.
+    assert watch.keys == [1, 2, 2, 2]
+    assert watch.restarts == 2
+
+
+def test_an_optimizer_for_each_parameter_inside_backward(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizers = {p: torch.optim.SGD([p], lr=0.01) for p in model.parameters()}
+
+    def update(parameter):
+        optimizers[parameter].step()
+        optimizers[parameter].zero_grad()
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(update)
+    for _ in range(5):
+        model(x).sum().backward()
+    # A boundary inside backward waits for the next root call, so the last is still open.
+    assert watch.keys == [1, 1, 1, 1]
+
+
+def test_a_step_that_the_scaler_skips_shows_as_another_key(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    for step in range(6):
+        loss = model(x).sum() * (float("inf") if step == 3 else 1.0)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+    assert watch.keys == [1, 1, 1, 2, 1]
+
+
+def test_an_evaluation_shows_as_another_key(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(5):
+        train(model, optimizer, x)
+        if step == 2:
+            with torch.no_grad():
+                for _ in range(4):
+                    model(x)
+    assert watch.keys == [1, 1, 1, 5, 1]
+
+
+def test_lbfgs_steps_once_for_all_its_closures(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=4, lr=1e-3)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = model(x).pow(2).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    assert len(watch.keys) == 3
+    assert all(key > 1 for key in watch.keys)
+
+
+def test_two_steps_of_one_optimizer_without_a_forward_are_one(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        train(model, optimizer, x)
+        optimizer.step()
+    assert watch.keys == [1, 1, 1]
+
+
+def test_recomputed_modules_are_no_root_calls(watch):
+    from torch.utils.checkpoint import checkpoint
+
+    model, x = Net(), torch.randn(4, 8, requires_grad=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        checkpoint(model, x, use_reentrant=False).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert watch.keys == [1, 1, 1]
+
+
+def test_inference_steps_are_grouped_by_input_shapes(watch):
+    model = Net().eval()
+    with torch.no_grad():
+        for rows in (4, 4, 4, 2, 4):
+            model(torch.randn(rows, 8))
+    assert watch.kind == "inference"
+    assert len(watch.keys) == 5
+    first, *rest = watch.keys
+    assert first is None
+    assert rest[0] == rest[1] == rest[2] != rest[3]
+
+
+def test_preprocessing_modules_make_no_inference_steps(watch):
+    small, model = Net(4).eval(), Net(16).eval()
+    with torch.inference_mode():
+        for _ in range(4):
+            small(torch.randn(1, 4))
+            model(torch.randn(1, 16))
+    assert len(watch.keys) == 4
+    assert watch.restarts == 2
+
+
+def test_training_wins_over_an_evaluation_before_it(watch):
+    model, x = Net(), torch.randn(4, 8)
+    with torch.no_grad():
+        for _ in range(3):
+            model(x)
+    assert watch.kind == "inference"
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        train(model, optimizer, x)
+    assert watch.kind == "training"
+    assert watch.keys[1:] == [1, 1]
+
+
+def test_training_wins_even_after_inference_was_over(watch):
+    model, x = Net(), torch.randn(4, 8)
+    with torch.no_grad():
+        model(x)
+    watch.finder.retire()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        train(model, optimizer, x)
+    assert watch.kind == "training"
+    assert watch.keys == [0, 1, 1]
+
+
+def test_narrow_leaves_only_the_root_wrapped(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train(model, optimizer, x)
+    watch.finder.narrow()
+    assert "__call__" in Net.__dict__
+    assert "__call__" not in torch.nn.Linear.__dict__
+    train(model, optimizer, x)
+    assert watch.keys == [1, 1]
+    watch.finder.retire()
+    train(model, optimizer, x)
+    assert watch.keys == [1, 1]
+    assert "__call__" not in Net.__dict__
+
+
+@pytest.mark.parametrize("remake", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copied_and_unpickled_models_are_seen(remake):
+    model = Net().eval()
+    watch = Watch()
+    watch.finder.install()
+    try:
+        other = remake(model)
+        with torch.no_grad():
+            other(torch.randn(1, 8))
+            other(torch.randn(1, 8))
+    finally:
+        watch.finder.remove()
+    assert len(watch.keys) == 2
+    assert torch.nn.Module.__setstate__.__module__ == "torch.nn.modules.module"
+
+
+@pytest.mark.usefixtures("watch")
+def test_a_saved_model_holds_nothing_of_ours():
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train(model, optimizer, x)
+    assert b"goodput" not in pickle.dumps(model)
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+
+
+def test_explicit_steps_leave_no_boundary_of_ours(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watch.finder.yield_to_explicit()
+    train(model, optimizer, x)
+    assert watch.keys == []
+
+
+def test_an_exception_in_a_root_call_does_not_hide_later_ones(watch):
+    model = Net().eval()
+    with torch.no_grad():
+        with pytest.raises(RuntimeError):
+            model(torch.randn(1, 3))
+        model(torch.randn(1, 8))
+        model(torch.randn(1, 8))
+    assert len(watch.keys) == 3
+
+
+@pytest.mark.usefixtures("watch")
+def test_compiled_code_sees_through_the_wrappers():
+    model, x = Net().eval(), torch.randn(4, 8)
+    compiled = torch.compile(lambda x: model(x) + 1, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), model(x) + 1)
+    torch._dynamo.reset()  # so that later tests do not find a compiled program
