@@ -17,6 +17,8 @@ _CONVENTIONS = {
     "exact": "exact (attention counts its unmasked pairs only)",
     "dense-attention": "dense-attention (every attention pair counts, masked or not)",
 }
+# Bookkeeping that is in the JSON and tells a reader nothing.
+_UNTOLD = frozenset({"device_place", "device_index", "record_shapes", "with_stack"})
 _MODES_SHOWN = 3
 
 
@@ -74,7 +76,8 @@ def _useful(totals: Totals) -> str:
 
 def _device(report: Report) -> str:
     name = report.device.name or f"unnamed {report.device.kind}" if report.device else UNKNOWN
-    software = ", ".join(f"{key} {value}" for key, value in sorted(report.environment.items()))
+    told = sorted((key, text) for key, text in report.environment.items() if key not in _UNTOLD)
+    software = ", ".join(f"{key} {text}" for key, text in told)
     return f"{name} ({software})" if software else name
 
 

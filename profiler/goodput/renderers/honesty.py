@@ -37,7 +37,7 @@ def _left_out(coverage: Coverage) -> list[tuple[str, str]]:
     if coverage.scale != 1.0:
         lines.append(("scaled", f"every rung but useful by {coverage.scale:.3f}, to fit the step"))
     if coverage.edge_seconds:
-        edge = f"{seconds(coverage.edge_seconds)} of kernels belong to no whole step, left out"
+        edge = f"{seconds(coverage.edge_seconds)} of device time are in no whole step, left out"
         lines.append(("window edge", edge))
     if coverage.preempted_seconds:
         taken = f"{seconds(coverage.preempted_seconds)} a step beyond 3 medians of the same call"

@@ -97,7 +97,7 @@ def _depth_first(found: list[Branch]) -> list[Branch]:
 def module_table(report: Report) -> Table | None:
     """The tree as a table; None where no module is known."""
     everything = branches(report.modules)
-    near = [branch for branch in everything if branch.depth <= DEPTH]
+    near = [b for b in everything if b.depth <= DEPTH and b.device_seconds > 0]
     by_time = sorted(near, key=lambda branch: (-branch.device_seconds, branch.depth))
     kept = {branch.path for branch in by_time[:SHOWN]}
     lines = [branch for branch in near if branch.path in kept]
