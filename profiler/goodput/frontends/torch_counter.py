@@ -139,10 +139,9 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         return result
 
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
-        """Inference mode hands over whole composites, which elsewhere come apart before."""
+        """Inference mode and control flow hand over composites whole."""
         return (
-            torch.is_inference_mode_enabled()
-            and not has_formula(name_of(func))
+            not has_formula(name_of(func))
             and packet_of(func) not in _torch_formulas()
             and func.has_kernel_for_dispatch_key(composite_key)
             and not any(tensor.is_nested for tensor in tensors_in(args))
