@@ -83,7 +83,7 @@ def read(path: Path) -> Profile | None:
     """
     try:
         envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
