@@ -44,6 +44,11 @@ class ReportOptions:
         return STDOUT in {self.json, self.markdown}
 
 
+def _absolute(ctx: click.Context, option: click.Parameter, place: str | None) -> str | None:  # noqa: ARG001  # click's signature
+    """The file `place` by a name that holds when a script changes the directory."""
+    return place if place in {None, STDOUT} else str(Path(place).absolute())
+
+
 _OPTIONS = (
     click.option(
         "--by",
@@ -65,8 +70,18 @@ _OPTIONS = (
         metavar="FILE",
         help="Hold the program against the roofs in FILE, a capacity file or a recording.",
     ),
-    click.option("--json", metavar="FILE|-", help="Write the report as JSON; - is stdout, alone."),
-    click.option("--markdown", metavar="FILE|-", help="Write the report as Markdown; - is stdout."),
+    click.option(
+        "--json",
+        metavar="FILE|-",
+        callback=_absolute,
+        help="Write the report as JSON; - is stdout, alone.",
+    ),
+    click.option(
+        "--markdown",
+        metavar="FILE|-",
+        callback=_absolute,
+        help="Write the report as Markdown; - is stdout, alone.",
+    ),
 )
 
 

@@ -19,6 +19,7 @@ from goodput.readers import recording_file
 from goodput.recording import ranks
 from goodput.recording.run import RunOptions, RunOutcome, ScriptTarget, record_script
 from goodput.report.build import build
+from goodput.report.model import Report
 from goodput.report.needs import largest_contractions, modes_of
 from goodput.trace.recording import Recording
 
@@ -28,9 +29,16 @@ SUFFIX = ".goodput"
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What to do with the recording: the file for it, and the roofs that the user gave."""
+    """What the user wants of a recording.
+
+    Attributes:
+        path: the file for it.
+        is_asked: whether the user named that file, so that it must be written.
+        capacity: the roofs that the user gave.
+    """
 
     path: Path
+    is_asked: bool
     capacity: Capacity | None
 
 
@@ -89,14 +97,16 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     options = ReportOptions(by, convention, capacity, json, markdown)
     # Read before the script runs: a wrong file is told at once, not after an hour.
     given = read_capacity(capacity) if capacity is not None else None
-    keep = Keep(output or default_path(script, is_module=is_module), given)
+    # Absolute, since the script may change the directory.
+    path = (output or default_path(script, is_module=is_module)).absolute()
+    keep = Keep(path, output is not None, given)
     target = ScriptTarget(
         path=None if is_module else script,
         module=script if is_module else None,
         argv=arguments,
     )
     with report_stream(alone=options.alone_on_stdout) as stream:
-        if options.alone_on_stdout:
+        if options.alone_on_stdout and ranks.reports_here():
             tell("stdout is the report's alone, so what the script writes there goes to stderr")
         outcome = record_script(target, RunOptions(steps, warmup, stop_after))
         ours = _conclude(outcome, options, keep, stream)
@@ -129,30 +139,38 @@ def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: Tex
     # Gathered before the roofs are measured: by then the other ranks leave the device alone.
     gathered = ranks.gather(outcome.recording, place=place)
     if not place.reports:
-        return 0 if _save(outcome.recording, path) else NotMeasuredError.exit_code
+        saved = _save(outcome.recording, path)
+        return 0 if saved or not keep.is_asked else NotMeasuredError.exit_code
     recording, capacity = ranks.combined(gathered), None
     try:
-        capacity = _capacity(recording, keep.capacity)
+        capacity, report = _judged(recording, options, keep.capacity)
     finally:
         saved = _save(recording, path, capacity)
-    report = build(recording, capacity, options.convention, options.by)
     status = publish(report, options, stream)
-    return status if saved else NotMeasuredError.exit_code
+    return status if saved or not keep.is_asked else NotMeasuredError.exit_code
 
 
-def _capacity(recording: Recording, given: Capacity | None) -> Capacity | None:
+def _judged(
+    recording: Recording, options: ReportOptions, given: Capacity | None
+) -> tuple[Capacity | None, Report]:
+    """The roofs, given or measured, and the report against them."""
+
+    def against(capacity: Capacity | None) -> tuple[Capacity | None, Report]:
+        return capacity, build(recording, capacity, options.convention, options.by)
+
     device = recording.trace.device
     if given is not None:
-        return capacity_for(device, given)
+        return against(capacity_for(device, given))
     if device is None:
-        return None
+        return against(None)
     needs = Needs(modes_of(recording), largest_contractions(recording))
     with progress() as show:
-        capacity = capacity_of(device, needs, progress=show)
-        if build(recording, capacity).errors:
+        measured = capacity_of(device, needs, progress=show)
+        capacity, report = against(measured)
+        if report.errors:
             # Above the limit: a roof that was measured too low is the likeliest reason.
-            capacity = remeasure(capacity, needs, progress=show)
-    return capacity
+            capacity, report = against(remeasure(measured, needs, progress=show))
+    return capacity, report
 
 
 def _save(recording: Recording, path: Path, capacity: Capacity | None = None) -> bool:

@@ -159,6 +159,33 @@ def test_what_cannot_be_written_is_3_and_the_report_still_stands(
     assert sum("no/such/place" in line for line in captured.err.splitlines()) == 1
 
 
+def test_a_recording_that_nobody_asked_for_may_be_lost_and_that_is_said(
+    fake: Fake, good: RunOutcome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(good)
+    Path("train.goodput").mkdir()
+    assert status_of(["run", "train.py"]) == 0
+    captured = capsys.readouterr()
+    assert "program goodput" in captured.out
+    assert "could not be saved" in captured.err
+
+
+def test_a_script_that_changes_the_directory_moves_no_file(
+    fake: Fake, good: RunOutcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(good)
+    record = run.record_script
+
+    def elsewhere(target: ScriptTarget, options: RunOptions) -> RunOutcome:
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        return record(target, options)
+
+    monkeypatch.setattr(run, "record_script", elsewhere)
+    assert status_of(["run", "--json", "report.json", "train.py"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"other", "report.json", "train.goodput"}
+
+
 def test_a_file_that_cannot_be_written_does_not_hide_the_scripts_status(
     fake: Fake, good: RunOutcome
 ) -> None:
