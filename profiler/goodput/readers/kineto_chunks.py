@@ -19,7 +19,7 @@ import msgspec
 
 from goodput.errors import TraceFormatError, UsageError
 
-CHUNK_BYTES = 16 * 2**20
+CHUNK_BYTES = 8 * 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 _KEYS = rb"ph|name|cat|pid|tid|ts|dur|args|id|bp|s"
 # Between two events; inside a string the quote would be escaped, and a cut inside a nested list is
@@ -33,7 +33,8 @@ _CONTROL = bytes(range(32))
 _NO_CONTROL = bytes.maketrans(_CONTROL, b" " * len(_CONTROL))
 _SPACE = b" \t\r\n"
 _SPACES = re.compile(r"[\s,]*")
-_LONGEST_EVENT_CHUNKS = 4
+# Nothing that long is one event: it is damage, and reading on for its end would take all memory.
+_LONGEST_EVENT_BYTES = 32 * 2**20
 _NOTHING = msgspec.Raw(b"")
 
 
@@ -86,7 +87,8 @@ def arguments(event: Event) -> Args:
         pass
     try:
         found = _SCANNER.decode(bytes(event.args).decode("utf-8", "replace"))
-        return _LAX_ARGS_DECODER.decode(msgspec.json.encode(_without_nulls(found)))
+        plain = {} if found is None else _without_nulls(found)
+        return _LAX_ARGS_DECODER.decode(msgspec.json.encode(plain))
     except (ValueError, AttributeError) as error:
         raise TraceFormatError(
             f"the arguments of {event.name} at {event.ts} us are none that torch.profiler writes "
@@ -101,7 +103,6 @@ class TraceFile:
         self.path = path
         self.head: dict[str, Any] = {}
         self._count = 0
-        self._longest = 0
 
     def batches(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[list[Event]]:
         """The events, in batches of about `chunk_bytes` of text.
@@ -110,7 +111,6 @@ class TraceFile:
             UsageError: the file cannot be opened.
             TraceFormatError: it is empty, cut off, damaged, or no trace at all.
         """
-        self._longest = _LONGEST_EVENT_CHUNKS * chunk_bytes
         try:
             with _opened(self.path) as stream:
                 yield from self._events(_Text(stream, chunk_bytes))
@@ -188,9 +188,9 @@ class TraceFile:
 
     def _scanned(self, text: _Text, until: int) -> tuple[list[Event], bool]:
         """As `_batch`, event by event: slow, but it finds the end of the list and any damage."""
-        until = text.make_utf8(until)
+        until = text.make_plain(until)
         whole = text.held[:until].decode()
-        complete = until == len(text.held) or until > self._longest
+        complete = until == len(text.held) or until > _LONGEST_EVENT_BYTES
         events: list[Event] = []
         at = _after_spaces(whole, 0)
         while at < len(whole) and whole[at] != "]":
@@ -259,9 +259,9 @@ class _Text:
         """Forgets the first `count` bytes."""
         self.held = self.held[count:]
 
-    def make_utf8(self, until: int) -> int:
-        """Replaces what is no UTF-8 before `until`, and says where that place is now."""
-        clean = self.held[:until].decode("utf-8", "replace").encode()
+    def make_plain(self, until: int) -> int:
+        """Replaces what is no UTF-8 or no number before `until`; where that place is now."""
+        clean = _NOT_JSON.sub(b":null", self.held[:until].decode("utf-8", "replace").encode())
         self.held = clean + self.held[until:]
         return len(clean)
 

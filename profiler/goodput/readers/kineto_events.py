@@ -7,6 +7,7 @@ nothing to anything.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -63,7 +64,7 @@ _MICROSECOND = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostEvents:
-    """Columns of the host's events, in file order.
+    """Columns of the host's events, in no order.
 
     Attributes:
         what: a value of `Host`.
@@ -121,7 +122,7 @@ class Events:
         strings: the string table; entry 0 is "".
         signatures: the distinct (dims, types, concrete inputs, strides), as JSON text.
         head: the file's own keys beside its events.
-        count: complete events of any kind in the file.
+        count: events of any kind in the file.
     """
 
     host: HostEvents
@@ -181,12 +182,14 @@ class _Columns:
 
     def take(self, batch: Sequence[Event]) -> None:
         """Adds one batch."""
-        complete = [event for event in batch if event.ph == "X"]
-        self._count += len(complete)
-        host = [event for event in complete if event.cat in _HOST]
-        device = [event for event in complete if event.cat in _DEVICE]
+        self._count += len(batch)
+        by_category: defaultdict[str, list[Event]] = defaultdict(list)
+        for event in batch:
+            by_category[event.cat].append(event)
+        host = [e for category in _HOST for e in by_category[category] if e.ph == "X"]
+        device = [e for category in _DEVICE for e in by_category[category] if e.ph == "X"]
         foreign = self._foreign
-        frames = [e for e in complete if e.cat == _FRAME and not foreign[e.name]]
+        frames = [e for e in by_category[_FRAME] if not foreign[e.name] and e.ph == "X"]
         self._parts[HostEvents].append(self._host(host))
         self._parts[DeviceEvents].append(self._device(device))
         self._parts[FrameEvents].append(self._common(frames) | self._thread(frames))
