@@ -1,6 +1,4 @@
-"""What `import goodput` promises."""
-
-import pkgutil
+"""What `import goodput` promises beside what the house test holds."""
 
 import pytest
 
@@ -8,17 +6,9 @@ import goodput
 
 
 @pytest.mark.parametrize("name", sorted(set(goodput.__all__) - {"__version__"}))
-def test_every_public_name_is_there_and_documented(name: str) -> None:
-    public = getattr(goodput, name)
-    assert callable(public)
-    assert public.__doc__
-    assert public.__name__ == name
-
-
-def test_no_submodule_bears_a_public_name() -> None:
-    submodules = {module.name for module in pkgutil.iter_modules(goodput.__path__)}
-    assert submodules
-    assert not submodules & set(goodput.__all__)
+def test_a_public_name_is_what_it_says(name: str) -> None:
+    assert callable(getattr(goodput, name))
+    assert getattr(goodput, name).__name__ == name
 
 
 def test_dir_lists_them() -> None:

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
+import goodput.formulas.aten  # noqa: F401 - so that a name which goodput knows is found taken
 from goodput.errors import FormulaError
 from goodput.formulas.registry import register
 from goodput.work import Call, Work

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from goodput.renderers.operators import share_of
+from goodput.renderers.operators import share_of, whole_seconds
 from goodput.renderers.ratios import ratio
 from goodput.renderers.tables import Column, Table
 from goodput.report.model import OperatorRow, Report
@@ -109,11 +109,11 @@ def module_table(report: Report) -> Table | None:
 
 
 def _columns(lines: list[Branch], report: Report) -> tuple[Column, ...]:
-    wall = report.step.median
+    whole = whole_seconds(report)
     return (
         Column("module", tuple(_label(branch) for branch in lines), least=30),
         Column("time", tuple(seconds(b.device_seconds) for b in lines), right=True),
-        Column("share", tuple(share_of(b.device_seconds, wall) for b in lines), right=True),
+        Column("share", tuple(share_of(b.device_seconds, whole) for b in lines), right=True),
         Column("goodput", tuple(ratio(b.goodput) for b in lines), right=True),
         Column("lost", tuple(seconds(b.lost_seconds) for b in lines), right=True),
     )

@@ -16,7 +16,7 @@ _NAMES = ("operator", "phase", "module", "shapes", "dtype", "kernel")
 def operators_table(report: Report, shown: int = SHOWN) -> Table:
     """The `shown` rows that lose most seconds of a step."""
     rows, left = report.operators[:shown], report.operators[shown:]
-    columns = (*filled(_name_columns(rows)), *_number_columns(rows, report.step.median))
+    columns = (*filled(_name_columns(rows)), *_number_columns(rows, whole_seconds(report)))
     return Table("Where to work next, by lost seconds", columns, _notes(columns, left, report))
 
 
@@ -33,14 +33,14 @@ def _name_columns(rows: tuple[OperatorRow, ...]) -> tuple[Column, ...]:
     )
 
 
-def _number_columns(rows: tuple[OperatorRow, ...], wall_seconds: float) -> tuple[Column, ...]:
+def _number_columns(rows: tuple[OperatorRow, ...], whole: float) -> tuple[Column, ...]:
     def column(header: str, cells: list[str], spare: int = 0) -> Column:
         return Column(header, tuple(cells), right=True, spare=spare)
 
     return (
         column("calls", [f"{row.calls:.4g}" for row in rows], spare=1),
         column("time", [seconds(row.device_seconds) for row in rows]),
-        column("share", [share_of(row.device_seconds, wall_seconds) for row in rows]),
+        column("share", [share_of(row.device_seconds, whole) for row in rows]),
         column("goodput", [ratio(row.goodput) for row in rows]),
         column("roofline", [efficiency(row.roofline_efficiency, row.bound) for row in rows]),
         Column("bound", tuple(row.bound for row in rows), spare=3),
@@ -63,6 +63,11 @@ def short_shapes(shapes: str) -> str:
     return " ".join(words)
 
 
+def whole_seconds(report: Report) -> float:
+    """What shares are of: the step; where profiled operators took longer than it, all of them."""
+    return max(report.step.median, sum(row.device_seconds for row in report.operators))
+
+
 def share_of(part: float, whole: float) -> str:
     """`part` as a percentage of `whole`; `n/a` of nothing."""
     return percent(part / whole if whole else None)
@@ -76,7 +81,7 @@ def _notes(
         time = sum(row.device_seconds for row in left)
         notes.append(
             f"… {len(left)} more with {seconds(time)} "
-            f"({share_of(time, report.step.median)} of the step); all of them with --json"
+            f"({share_of(time, whole_seconds(report))} of the step); all of them with --json"
         )
     cells = {cell for column in columns for cell in column.cells}
     if FASTER in cells:

@@ -37,3 +37,10 @@ def test_a_group_above_the_limit_that_is_too_small_to_judge_is_explained(report:
 
 def test_no_operator_no_row(report: Report) -> None:
     assert operators_table(replace(report, operators=())).rows == []
+
+
+def test_shares_are_of_the_step_and_never_above_it(report: Report) -> None:
+    crowded = replace(report, step=replace(report.step, median=0.01))
+    table = operators_table(crowded)
+    shares = next(column for column in table.columns if column.header == "share")
+    assert sum(float(cell.removesuffix(" %")) for cell in shares.cells) <= 100.1
