@@ -12,7 +12,14 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from goodput.readers.kineto_events import MODULE_FRAME, Events, FrameEvents, Host, HostEvents
+from goodput.readers.kineto_events import (
+    MODULE_FRAME,
+    Column,
+    Events,
+    FrameEvents,
+    Host,
+    HostEvents,
+)
 from goodput.readers.kineto_names import Names, Rule
 from goodput.trace.table import Flags, Floats, Integers, Phase
 
@@ -120,6 +127,14 @@ class Strings:
         return self._places[text]
 
 
+def at(column: Column, place: Integers, absent: float) -> Column:
+    """The column's entry at each place, `absent` where the place is `NOBODY`."""
+    found = np.full(len(place), absent, dtype=np.result_type(column, type(absent)))
+    known = place != NOBODY
+    found[known] = column[place[known]]
+    return found
+
+
 def nest(thread: Integers, start: Floats, end: Floats) -> Nesting:
     """The nesting of events sorted by thread, then start, then the longest first.
 
@@ -185,11 +200,8 @@ def _innermost(nesting: Nesting, own: Flags, barrier: Flags) -> Integers:
 
 def _levels(nesting: Nesting, state: Integers) -> Iterator[tuple[Integers, Integers]]:
     """The rows at each depth with the state of their parents, which is final by then."""
-    for depth, rows in enumerate(nesting.levels):
-        if depth == 0:
-            yield rows, np.full(len(rows), NOBODY, dtype=np.int64)
-        else:
-            yield rows, state[nesting.parent[rows]]
+    for rows in nesting.levels:
+        yield rows, at(state, nesting.parent[rows], NOBODY)
 
 
 def _phases(host: HostEvents, nesting: Nesting, rule: Integers) -> Integers:
@@ -243,8 +255,7 @@ def _frames(frames: FrameEvents, host: HostEvents, strings: Strings) -> tuple[In
     nesting = nest(thread, start, end)
     paths, sources = _frame_states(name, nesting, strings)
     around = _frame_around(host, thread, start, end, nesting.parent)
-    inside = around != NOBODY
-    return np.where(inside, paths[around], 0), np.where(inside, sources[around], 0)
+    return at(paths, around, 0), at(sources, around, 0)
 
 
 def _frame_states(name: Integers, nesting: Nesting, strings: Strings) -> tuple[Integers, Integers]:
@@ -256,17 +267,12 @@ def _frame_states(name: Integers, nesting: Nesting, strings: Strings) -> tuple[I
         (strings.place(_source_of(t)) for t in list(texts)), np.int64, len(is_module)
     )
     for rows, outer_source in _levels(nesting, sources):
-        outer_path = _levels_of(nesting, paths, rows)
+        outer_path = at(paths, nesting.parent[rows], 0)
         named = is_module[name[rows]]
         sources[rows] = np.where(named, np.maximum(outer_source, 0), place[name[rows]])
         paths[rows] = outer_path
         paths[rows[named]] = _joined(outer_path[named], name[rows[named]], strings)
     return paths, sources
-
-
-def _levels_of(nesting: Nesting, state: Integers, rows: Integers) -> Integers:
-    parent = nesting.parent[rows]
-    return np.where(parent == NOBODY, 0, state[parent])
 
 
 def _joined(outer: Integers, name: Integers, strings: Strings) -> Integers:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from goodput.readers.kineto_events import Activity, DeviceEvents, Host, HostEvents
-from goodput.readers.kineto_links import NOBODY, HostLinks
+from goodput.readers.kineto_links import NOBODY, HostLinks, at
 from goodput.readers.kineto_names import Names
 from goodput.trace.table import Flags, Floats, Integers, Kind, Link
+
+NOTHING = 0
+"""The string index of "", which is the name of nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +50,13 @@ def own(device: DeviceEvents, links: HostLinks, names: Names) -> Owners:
     operators = np.nonzero(host.what == Host.OPERATOR)[0]
     named = _by_key(device.external, host.external, operators)
     anchor = np.where(launch != NOBODY, launch, named)
-    in_graph = (launch != NOBODY) & names.graph_launch[host.name[launch]]
+    in_graph = names.graph_launch[at(host.name, launch, NOTHING)]
     owner = np.where(in_graph, NOBODY, _owner(anchor, links))
     exact = np.where(launch != NOBODY, int(Link.EXACT), int(Link.ORDER))
     return Owners(
         launch=launch,
         anchor=anchor,
-        launched=np.where(anchor != NOBODY, host.start[anchor], np.nan),
+        launched=at(host.start, anchor, np.nan),
         owner=owner,
         link=np.where(owner != NOBODY, exact, int(Link.NONE)),
         kind=_kind(device, owner, host, names),
@@ -80,10 +83,9 @@ def _by_key(wanted: Integers, keys: Integers, rows: Integers) -> Integers:
 def _owner(anchor: Integers, links: HostLinks) -> Integers:
     """The outermost operator with a formula, else the innermost that is no composite, else any."""
     owner = np.full(len(anchor), NOBODY, dtype=np.int64)
-    known = anchor != NOBODY
     for candidates in (links.fallback, links.innermost, links.outermost):
-        found = candidates[anchor[known]]
-        owner[known] = np.where(found != NOBODY, found, owner[known])
+        found = at(candidates, anchor, NOBODY)
+        owner = np.where(found != NOBODY, found, owner)
     return owner
 
 
@@ -94,6 +96,6 @@ def _kind(device: DeviceEvents, owner: Integers, host: HostEvents, names: Names)
     kind[(device.what != Activity.KERNEL) & ~owned] = Kind.COPIES
     kernel = device.what == Activity.KERNEL
     kind[kernel & names.collective_kernel[device.name]] = Kind.COMMUNICATION
-    kind[owned & names.collective[host.name[owner]]] = Kind.COMMUNICATION
+    kind[names.collective[at(host.name, owner, NOTHING)]] = Kind.COMMUNICATION
     kind[(device.what == Activity.MEMCPY) & names.host_copy[device.name]] = Kind.COPIES
     return kind

@@ -13,7 +13,7 @@ import numpy as np
 from goodput.readers import kineto_calls
 from goodput.readers.kineto_calls import Calls
 from goodput.readers.kineto_events import Column, DeviceEvents, Events, Host
-from goodput.readers.kineto_links import NOBODY, HostLinks, Strings, nearest
+from goodput.readers.kineto_links import NOBODY, HostLinks, Strings, at, nearest
 from goodput.readers.kineto_names import Names
 from goodput.readers.kineto_owners import Owners
 from goodput.trace.table import Flags, Floats, Integers, Invocations, Kind, Link, Phase
@@ -55,27 +55,26 @@ def device_rows(
     _, first, row = np.unique(group, return_index=True, return_inverse=True)
     row = row.reshape(-1)
     owner, anchor = owners.owner[first], owners.anchor[first]
-    owned, anchored = owner != NOBODY, anchor != NOBODY
-    begin = np.where(anchored, owners.launched[first], device.start[first])
-    begin = np.where(owned, host.start[owner], begin)
+    owned = owner != NOBODY
+    begin = np.where(anchor != NOBODY, owners.launched[first], device.start[first])
+    begin = np.where(owned, at(host.start, owner, 0.0), begin)
     calls, call = _calls(owner, links, names, events, strings)
-    own_kernel = names.bare[device.name[first]]
     columns: dict[str, Column] = {
         "phase": np.where(
-            anchored & ~owners.in_graph[first], links.phase[anchor], int(Phase.OTHER)
+            owners.in_graph[first], int(Phase.OTHER), at(links.phase, anchor, int(Phase.OTHER))
         ),
         "kind": owners.kind[first],
         "link": _largest(owners.link, row, len(first)),
-        "operator": np.where(owned, names.bare[host.name[owner]], own_kernel),
-        "module": np.where(anchored, links.module[anchor], 0),
-        "source": np.where(anchored, links.source[anchor], 0),
+        "operator": names.bare[np.where(owned, at(host.name, owner, 0), device.name[first])],
+        "module": at(links.module, anchor, 0),
+        "source": at(links.source, anchor, 0),
         "kernel": device.name[_longest(device, row)],
         "kernels": np.bincount(row, minlength=len(first)),
-        "host_seconds": np.where(owned, host.end[owner] - host.start[owner], 0.0),
-        "events": np.where(owned, links.inside[owner], 0),
+        "host_seconds": at(host.end - host.start, owner, 0.0),
+        "events": at(links.inside, owner, 0),
         **_work(calls, call, owned & _first_of_owner(owner), owned),
     }
-    table, place = _finished(columns, begin)
+    table, place = _finished(columns, np.lexsort((device.start[first], begin)))
     return Rows(table, place[row], device.start, device.end, owners.kind, calls)
 
 
@@ -106,7 +105,7 @@ def host_rows(links: HostLinks, names: Names, events: Events, strings: Strings) 
     spans = np.nonzero(names.span[events.host.name])[0]
     columns = _with_spans(columns, events, spans)
     begin = np.concatenate((host.start[owner], events.host.start[spans]))
-    table, place = _finished(columns, begin)
+    table, place = _finished(columns, np.argsort(begin, kind="stable"))
     row = np.concatenate((row, np.arange(len(owner), len(begin))))
     return Rows(
         invocations=table,
@@ -186,8 +185,7 @@ def _own_time(owner: Integers, links: HostLinks) -> tuple[Floats, Floats, Intege
     is_row[owner] = True
     row_of = np.full(len(host.name), NOBODY, dtype=np.int64)
     row_of[owner] = np.arange(len(owner))
-    parent = links.nesting.parent[owner]
-    around = np.where(parent == NOBODY, NOBODY, nearest(links.nesting, is_row)[parent])
+    around = at(nearest(links.nesting, is_row), links.nesting.parent[owner], NOBODY)
     inner = np.nonzero(around != NOBODY)[0]
     outer = row_of[around[inner]]
     rows = np.arange(len(owner))
@@ -201,9 +199,8 @@ def _own_time(owner: Integers, links: HostLinks) -> tuple[Floats, Floats, Intege
     return begins[by_begin], ends[by_end], belongs[by_begin], inside
 
 
-def _finished(columns: dict[str, Column], begin: Floats) -> tuple[Invocations, Integers]:
+def _finished(columns: dict[str, Column], order: Integers) -> tuple[Invocations, Integers]:
     """The rows in host start order, and the new place of each."""
-    order = np.argsort(begin, kind="stable")
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     chosen = {name: column[order] for name, column in columns.items()}

@@ -175,9 +175,9 @@ def test_what_is_no_trace_is_refused_in_one_sentence(tmp_path, text, sentence):
 def test_an_operator_that_is_none_is_refused(tmp_path):
     with pytest.raises(TraceFormatError, match="no profiler event"):
         read(write(tmp_path, json.dumps([event(1, ts="soon")])))
-    with pytest.raises(TraceFormatError, match="none that torch.profiler writes"):
+    with pytest.raises(TraceFormatError, match=r"none that torch.profiler writes"):
         read(write(tmp_path, json.dumps([event(1, args={"External id": "x"})])))
-    with pytest.raises(TraceFormatError, match="none that torch.profiler writes"):
+    with pytest.raises(TraceFormatError, match=r"none that torch.profiler writes"):
         read(write(tmp_path, json.dumps([event(1, args=[1])])))
 
 

@@ -1,5 +1,7 @@
 """Each instant has one owner class, shared equally, and the owned seconds sum to the union."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,7 +26,7 @@ def owned_instant_by_instant(start, end, kind):
     """The definition, in quadratic time."""
     owned, union = [0.0] * len(start), 0.0
     points = sorted({*start.tolist(), *end.tolist()})
-    for begin, finish in zip(points, points[1:], strict=False):
+    for begin, finish in pairwise(points):
         live = [i for i in range(len(start)) if start[i] <= begin and end[i] >= finish]
         if live:
             union += finish - begin
