@@ -123,12 +123,18 @@ def indexed(call: Call) -> Work:
 
 
 def put(call: Call, *, inplace: bool) -> Work:
-    """Values written by one index tensor a dimension; a mask names as many as it has values."""
+    """Values written by one index tensor a dimension; a mask names as many as it has values.
+
+    One value for all places of a mask is what ATen does as a masked fill, over all of the target.
+    """
     target, indices, values = tensor(call, 0), argument(call, 1), tensor(call, 2)
     try:
         elements = math.prod(indexed_shape(target, indices))
     except UnrecordedError:
-        if values.numel <= 1:
+        masks = _index_tensors(indices)
+        if values.numel == 1 and masks:
+            return copy((target, *masks, values), target)
+        if values.numel == 1:
             raise  # one value for an unknown number of places
         elements = values.numel
     places, adds = _index_tensors(indices), int(flag(call, 3))

@@ -22,7 +22,7 @@ ATEN = frozenset(
         "_cufft_get_plan_cache_max_size", "_cufft_get_plan_cache_size",
         "_cufft_set_plan_cache_max_size", "_debug_has_internal_overlap", "_dim_arange",
         "_embedding_bag_sparse_backward", "_gather_sparse_backward",
-        "_has_compatible_shallow_copy_type", "_is_zerotensor", "_nnpack_available",
+        "_has_compatible_shallow_copy_type", "_is_zerotensor", "_lu_with_info", "_nnpack_available",
         "_pack_padded_sequence_backward", "_pad_circular", "_pad_enum",
         "_pad_packed_sequence", "_propagate_xla_data", "_remove_batch_dim",
         "_reshape_from_tensor", "_rowwise_prune", "_saturate_weight_to_fp16",

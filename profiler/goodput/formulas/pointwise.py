@@ -67,7 +67,8 @@ def promote(operands: Iterable[Argument]) -> str:
     for group in (wide, single, numbers):
         best = _widest(group)
         if best and (not result or category(best) > category(result)):
-            result = _complex_of(result) if best == "complex64" and result else best
+            mixed = category(best) == _COMPLEX and category(result or best) == _FLOAT
+            result = _complex_of(result) if mixed else best
     return result or "float32"
 
 
