@@ -12,19 +12,19 @@ from goodput_kernels.candidate import Candidate
 from goodput_kernels.threads import one_thread
 
 _ITEM = 4
-_LARGEST_ALONE = 1 << 21
 _Make = Callable[[int, str], Callable[[], object]]
 
 
 def candidates(mix: str, footprint_bytes: int, device: str = "cpu") -> tuple[Candidate, ...]:
-    """Every way to move bytes in `mix` (`read`, `copy`, `in-place`).
+    """The ways to move bytes in `mix` (`read`, `copy`, `in-place`).
 
-    On a CPU with one thread as well: waking the others takes longer than a small footprint does.
+    On a CPU on one thread as well: waking the others takes longer than a small footprint does,
+    and on a busy machine the slowest of them is waited for.
     """
     found = _candidates(mix, footprint_bytes, device)
-    if device != "cpu" or footprint_bytes > _LARGEST_ALONE:
+    if device != "cpu":
         return found
-    return (*found, *(one_thread(c) for c in found if c.library == "torch"))
+    return (*found, *(one_thread(c) for c in found if c.library == "torch" and mix != "copy"))
 
 
 def _candidates(mix: str, footprint_bytes: int, device: str) -> tuple[Candidate, ...]:
@@ -82,24 +82,7 @@ def _negate(elements: int, device: str) -> Callable[[], object]:
     return torch.ones(elements, device=device).neg_
 
 
-def _multiply(elements: int, device: str) -> Callable[[], object]:
-    import torch
-
-    return partial(torch.ones(elements, device=device).mul_, 1.0)
-
-
-def _numpy_negate(elements: int, _: str) -> Callable[[], object]:
-    import numpy as np
-
-    values = np.ones(elements, np.float32)
-    return partial(np.negative, values, out=values)
-
-
 _Kernels = tuple[tuple[str, str, _Make], ...]
 _READ: _Kernels = (("torch", "sum", _sum), ("torch", "dot", _dot))
 _COPY: _Kernels = (("torch", "copy_", _copy), ("NumPy", "copyto", _numpy_copy))
-_IN_PLACE: _Kernels = (
-    ("torch", "neg_", _negate),
-    ("torch", "mul_", _multiply),
-    ("NumPy", "negative", _numpy_negate),
-)
+_IN_PLACE: _Kernels = (("torch", "neg_", _negate),)

@@ -202,8 +202,3 @@ def test_one_thread_is_one_thread_and_is_put_back():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
-
-
-def test_large_footprints_are_not_for_one_thread():
-    names = [c.name for c in memory.candidates("copy", 1 << 25)]
-    assert not any("1 thread" in name for name in names)

@@ -5,7 +5,7 @@ Groups are named `flops MODE`, `bytes MIX FOOTPRINT`, `vector`, `special` and `f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from goodput.calibration.shapes import cut_contraction, cut_convolution
@@ -49,8 +49,9 @@ _MOST_IMAGES = 64
 # A library may run these with fewer multiplies than are counted (Winograd): no roof comes of that.
 _NO_CONVOLUTIONS_ON_DEVICE = ("float32", "float64")
 
-_CPU_VALUES_PER_CORE = (1 << 14, 1 << 16)
-_DEVICE_VALUES = (1 << 22,)
+_CPU_VALUES_PER_CORE = 1 << 16
+_CPU_VALUES_ALONE = 1 << 14
+_DEVICE_VALUES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,15 @@ class Questions:
         known = {rival.label for rival in rivals}
         rivals.extend(c for c in candidates if c.label not in known)
 
-    def ask_source(self, mode: str, source: Source, torch_device: str) -> None:
-        """Add every way to run `source` to the rivals for the roof of `mode`."""
-        candidates = source.candidates(torch_device)
+    def ask_source(
+        self,
+        mode: str,
+        source: Source,
+        torch_device: str,
+        change: Callable[[Candidate], Candidate] = lambda candidate: candidate,
+    ) -> None:
+        """Add every way to run `source`, each after `change`, to the rivals for `mode`."""
+        candidates = tuple(map(change, source.candidates(torch_device)))
         self.ask(f"flops {mode}", candidates)
         self.sources.update({candidate.label: source for candidate in candidates})
 
@@ -111,6 +118,9 @@ def ask_standard(questions: Questions, mode: str, target: Target, most_flops: fl
     for m, n, k in standard_products(target, most_flops):
         source = Source(product=Contraction(1, m, n, k, mode))
         questions.ask_source(mode, source, target.torch_device)
+    if target.torch_device == "cpu":
+        # On a busy machine a product waits for its slowest thread, and one thread may beat all.
+        questions.ask_source(mode, source, target.torch_device, change=one_thread)
     if _convolves(mode, target):
         for problem in standard_convolutions(mode, most_flops):
             questions.ask_source(mode, Source(convolution=problem), target.torch_device)
@@ -191,12 +201,12 @@ def ask_pointwise(questions: Questions, target: Target, most_flops: float) -> No
     """
     device = target.torch_device
     on_cpu = device == "cpu"
-    values = [target.cores * n for n in _CPU_VALUES_PER_CORE] if on_cpu else _DEVICE_VALUES
-    for count in values:
-        questions.ask("special", pointwise.special_candidates(count, device))
-        if on_cpu:
-            questions.ask("special", map(one_thread, pointwise.special_candidates(count, device)))
-        questions.ask("vector", [pointwise.multiply_add_candidate(count, device)])
+    count = target.cores * _CPU_VALUES_PER_CORE if on_cpu else _DEVICE_VALUES
+    questions.ask("special", pointwise.special_candidates(count, device))
+    questions.ask("vector", [pointwise.multiply_add_candidate(count, device)])
+    if on_cpu:
+        alone = pointwise.special_candidates(_CPU_VALUES_ALONE, device)
+        questions.ask("special", map(one_thread, alone))
     if not on_cpu:
         questions.ask("special", [register_chain.special_candidate()])
         questions.ask("vector", [register_chain.multiply_add_candidate()])

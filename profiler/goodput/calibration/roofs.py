@@ -16,6 +16,7 @@ from goodput.calibration.assemble import CONTENDED_WORD, extend
 from goodput.calibration.bench import open_bench, target_of
 from goodput.calibration.cache import Profile
 from goodput.calibration.device import software_versions
+from goodput.calibration.neighbours import others_share, watch
 from goodput.calibration.questions import (
     Questions,
     Target,
@@ -31,8 +32,9 @@ from goodput.capacity.datasheet import row_of
 from goodput.capacity.profile import Capacity, Peak, Provenance
 from goodput.device import DeviceIdentity
 from goodput.errors import UsageError
-from goodput.measure.bouts import Bench, tournament
+from goodput.measure.bouts import CONTENDED, Bench, tournament
 from goodput.measure.clock import HostClock
+from goodput.units import percent
 from goodput.work import Call, Contraction
 from goodput_kernels.convolution import Convolution
 from goodput_kernels.operands import MODES
@@ -108,17 +110,15 @@ def capacity_of(
         profile = known or Profile(Capacity(device, datasheet=row_of(device.name)))
         profile = replace(profile, capacity=_of_now(profile.capacity, device, software))
         missing = _missing(profile, needs)
-        if known and not missing and clock.epoch() - known.checked_at < FRESH_SECONDS:
-            return profile.capacity
-        target = target_of(device)
-        with open_bench(target, clock, budget_seconds, progress) as bench:
-            if known:
-                profile, found = spot_check(profile, _main_mode(profile, needs), target, bench)
-                notes += found
-            if missing:
-                profile = _measure(profile, missing, target, bench)
-        profile = replace(profile, checked_at=clock.epoch())
-        notes += _keep(path, profile, unlocked)
+        if not known or missing or clock.epoch() - known.checked_at >= FRESH_SECONDS:
+            target = target_of(device)
+            with open_bench(target, clock, budget_seconds, progress) as bench:
+                if known:
+                    profile, found = spot_check(profile, _main_mode(profile, needs), target, bench)
+                    notes += found
+                if missing:
+                    profile = _measure_watched(profile, missing, target, bench)
+            notes += _keep(path, replace(profile, checked_at=clock.epoch()), unlocked)
     if any(warning.startswith(CONTENDED_WORD) for warning in profile.capacity.warnings):
         notes += (f"delete {path} to measure again when the machine is quiet",)
     return _with_datasheet(profile.capacity, needs, notes)
@@ -238,6 +238,21 @@ def _measure(profile: Profile, missing: _Missing, target: Target, bench: Bench) 
         products=tuple(dict.fromkeys([*profile.products, *missing.products])),
         convolutions=tuple(dict.fromkeys([*profile.convolutions, *missing.convolutions])),
     )
+
+
+def _measure_watched(profile: Profile, missing: _Missing, target: Target, bench: Bench) -> Profile:
+    """`_measure`, with a warning where other processes had more than a trace of the cores."""
+    start = watch(bench.clock)
+    profile = _measure(profile, missing, target, bench)
+    share = others_share(start, watch(bench.clock))
+    if target.torch_device != "cpu" or share is None or share <= CONTENDED:
+        return profile
+    warning = (
+        f"{CONTENDED_WORD}: other processes had {percent(share, 0)} of the cores while the roofs "
+        "were measured, so these may be too low"
+    )
+    warnings = tuple(dict.fromkeys([*profile.capacity.warnings, warning]))
+    return replace(profile, capacity=replace(profile.capacity, warnings=warnings))
 
 
 def _with_datasheet(capacity: Capacity, needs: Needs, notes: tuple[str, ...]) -> Capacity:

@@ -14,6 +14,7 @@ from goodput.device import DeviceIdentity
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_STATISTICS = Path("/proc/stat")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _MULTIPLES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -48,6 +49,22 @@ def last_level_cache_bytes(caches: Path = _CACHES) -> int:
         if level.isdecimal() and size[:-1].isdecimal() and size[-1] in _MULTIPLES:
             sizes[int(level)] = int(size[:-1]) * _MULTIPLES[size[-1]]
     return sizes[max(sizes)] if sizes else 0
+
+
+def busy_seconds(statistics: Path = _STATISTICS) -> float | None:
+    """Seconds for which the cores of this process were not idle, summed; None where not told.
+
+    What a hypervisor took from them counts as busy.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = {f"cpu{core}" for core in affinity(0)} if affinity else set()
+    ticks = 0
+    for line in _text(statistics).splitlines():
+        name, *counts = line.split()
+        if name in cores:
+            # user nice system idle iowait irq softirq steal guest guest_nice; guest is in user.
+            ticks += sum(map(int, counts[:8])) - sum(map(int, counts[3:5]))
+    return ticks / os.sysconf("SC_CLK_TCK") if ticks else None
 
 
 def _model(cpuinfo: Path = _CPUINFO) -> str:

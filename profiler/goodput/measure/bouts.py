@@ -53,10 +53,10 @@ class Protocol:
     extra: int = 2
     gap_seconds: float = 1.0
     select_seconds: float = 0.01
-    bout_seconds: float = 0.04
+    bout_seconds: float = 0.08
     train_seconds: float = 2e-4
     fewest: int = 3
-    most: int = 40
+    most: int = 100
     share: float = 0.5
     rotate_below_bytes: int = 0
     seed: int = 0

@@ -23,6 +23,9 @@ class Clock(Protocol):
     def date(self) -> str:
         """The present date and time in ISO form, UTC, whole seconds."""
 
+    def cpu_seconds(self) -> float:
+        """Seconds that all threads of this process have run."""
+
 
 class Stopwatch(Protocol):
     """Times a train of calls on the device that they run on."""
@@ -49,6 +52,10 @@ class HostClock:
     def date(self) -> str:
         """The date and time, e.g. `2026-01-31T12:00:00+00:00`."""
         return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def cpu_seconds(self) -> float:
+        """User and system time of this process."""
+        return time.process_time()
 
 
 class HostStopwatch:

@@ -34,6 +34,7 @@ class EvenTime:
     def __init__(self):
         self.trains = 0
         self.most_flops = 2 * 256**3
+        self.others_share = 0.1
 
     def now(self):
         return 0.0
@@ -43,6 +44,9 @@ class EvenTime:
 
     def date(self):
         return "2026-02-02T00:00:00+00:00"
+
+    def cpu_seconds(self):
+        return 0.0
 
     def seconds(self, train):
         self.trains += 1
@@ -60,6 +64,7 @@ def machine(monkeypatch, tmp_path):
 
     monkeypatch.setattr(roofs, "open_bench", open_bench)
     monkeypatch.setattr(roofs, "most_flops", lambda *_: even.most_flops)
+    monkeypatch.setattr(roofs, "others_share", lambda *_: even.others_share)
     monkeypatch.setenv("GOODPUT_CACHE", str(tmp_path / "cache"))
     return even
 
@@ -165,9 +170,20 @@ def test_a_full_disk_is_told(machine, monkeypatch):
     assert "No space left on device" in warning
 
 
+def test_others_on_the_cores_are_told_with_what_to_do(machine):
+    machine.others_share = 0.3
+    warnings = capacity_of(DEVICE, PLAIN).warnings
+    assert capacity_of(DEVICE, PLAIN).warnings == warnings
+    first, second = warnings
+    assert first.startswith("contended: other processes had 30 % of the cores")
+    assert second == f"delete {stored()} to measure again when the machine is quiet"
+
+
 def test_a_mode_without_kernels_is_told(machine):
-    capacity = capacity_of(DEVICE, Needs(("float8_e4m3", "float32")))
+    needs = Needs(("float8_e4m3", "float32"))
+    capacity = capacity_of(DEVICE, needs)
     assert machine.trains > 100
+    assert capacity_of(DEVICE, needs) == capacity
     assert set(capacity.flops_per_s) == {"float32"}
     assert capacity.warnings == (
         "no kernel here measures float8_e4m3 on this device: it has no compute roof",

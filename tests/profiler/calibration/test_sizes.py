@@ -8,8 +8,6 @@ from goodput.measure.bouts import Bench, Protocol
 
 pytest.importorskip("torch", reason="the candidates are torch's")
 
-CPU = Target("cpu", "cpu", 1, 1 << 20)
-
 
 class Machine:
     """Runs nothing; gives the seconds it was told, train by train, then the last for good."""
@@ -21,17 +19,14 @@ class Machine:
         return len(train) * (self.left.pop(0) if len(self.left) > 1 else self.left[0])
 
 
-def limit(mode, *seconds):
-    machine = Machine(*seconds)
-    return most_flops(mode, CPU, Bench(machine, machine, Protocol(most=3)))
+def limit(mode, *seconds, cores=1):
+    machine, target = Machine(*seconds), Target("cpu", "cpu", cores, 1 << 20)
+    return most_flops(mode, target, Bench(machine, machine, Protocol(most=3)))
 
 
-def test_a_slow_machine_is_sized_by_one_product():
+def test_a_call_is_as_large_as_its_time_allows():
     assert limit("float32", 0.05) == pytest.approx(2 * 384**3 / 0.05 * CALL_SECONDS)
-
-
-def test_a_fast_machine_is_sized_by_a_larger_one():
-    assert limit("float32", 0.001) > 2 * 1000**3 / 0.001 * CALL_SECONDS
+    assert limit("float32", 0.05, cores=8) == pytest.approx(8 * limit("float32", 0.05))
 
 
 def test_the_least_time_counts_so_that_a_busy_second_does_not_make_it_small():

@@ -4,7 +4,12 @@ import os
 
 import pytest
 
-from goodput.frontends.host_device import cores_in_use, cpu_identity, last_level_cache_bytes
+from goodput.frontends.host_device import (
+    busy_seconds,
+    cores_in_use,
+    cpu_identity,
+    last_level_cache_bytes,
+)
 
 
 def write_cache(root, index, level, size):
@@ -47,3 +52,15 @@ def test_the_affinity_limits_the_cores(tmp_path):
         assert cpu_identity().name.endswith(", 1 core")
     finally:
         os.sched_setaffinity(0, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity on this system")
+def test_busy_is_all_but_idle_and_waiting_on_the_cores_of_this_process(tmp_path):
+    own = sorted(os.sched_getaffinity(0))
+    other = max(own) + 1
+    ticks = os.sysconf("SC_CLK_TCK")
+    lines = [f"cpu{core} 1 2 3 1000 2000 4 5 6 7 8" for core in own]
+    path = tmp_path / "stat"
+    path.write_text("\n".join(["cpu 9 9 9 9 9 9 9 9 9 9", *lines, f"cpu{other} 500 0 0 0 0 0 0 0"]))
+    assert busy_seconds(path) == pytest.approx(21 * len(own) / ticks)
+    assert busy_seconds(tmp_path / "none") is None
