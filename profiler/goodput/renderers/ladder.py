@@ -8,7 +8,7 @@ from goodput.units import percent, seconds
 
 _MEANING = {
     "useful": "products that the model's math needs",
-    "recompute": "the same products once more, for the backward pass",
+    "recompute": "products again, for the backward pass",
     "padding": "products on masked or padded elements",
     "vector": "elementwise and special functions",
     "memory": "moving bytes",
@@ -21,7 +21,7 @@ _MEANING = {
     "host": "the device waited for the host",
     "idle": "other gaps",
 }
-BAR = 24
+BAR = 20
 """Characters of a bar of 100 %."""
 
 
