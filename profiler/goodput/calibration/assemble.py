@@ -37,6 +37,12 @@ def higher(old: Peak | None, new: Peak | None) -> Peak | None:
     return new if new.rate > old.rate else old
 
 
+def raised(capacity: Capacity, mode: str, peak: Peak) -> Capacity:
+    """`capacity` with `peak` as the compute roof of `mode`, and of the vector units if it is."""
+    flops = {**capacity.flops_per_s, mode: peak}
+    return replace(capacity, flops_per_s=flops, vector=_vector(capacity, {}, flops))
+
+
 def extend(
     profile: Profile, outcome: Outcome, questions: Questions, share: float, date: str
 ) -> Profile:

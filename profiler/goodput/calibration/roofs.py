@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goodput.calibration import cache
-from goodput.calibration.assemble import CONTENDED_WORD, extend
+from goodput.calibration.assemble import CONTENDED_WORD, extend, higher, raised
 from goodput.calibration.bench import open_bench, target_of
 from goodput.calibration.cache import Profile
 from goodput.calibration.device import software_versions
@@ -147,22 +147,21 @@ def remeasure(
         known, notes = _stored(path)
         given = Profile(capacity, winners=known.winners if known else {})
         again = _Missing(needs.modes, needs.contractions, _convolutions(needs), rest=False)
-        raised = _measure(given, again, target, bench)
+        measured = _measure(given, again, target, bench)
         if known:
-            merged = _raised(known, raised)
+            merged = _raised(known, measured)
             notes += _keep(path, replace(merged, checked_at=clock.epoch()), unlocked)
-    warnings = dict.fromkeys([*raised.capacity.warnings, *notes])
-    return replace(raised.capacity, warnings=tuple(warnings))
+    warnings = dict.fromkeys([*measured.capacity.warnings, *notes])
+    return replace(measured.capacity, warnings=tuple(warnings))
 
 
 def _raised(known: Profile, other: Profile) -> Profile:
     """`known` with the compute roofs of `other` that are higher."""
-    flops, winners = dict(known.capacity.flops_per_s), dict(known.winners)
+    capacity, winners = known.capacity, dict(known.winners)
     for mode, peak in other.capacity.flops_per_s.items():
         measured = peak.provenance.source == "measured" and mode in other.winners
-        if measured and (mode not in flops or peak.rate > flops[mode].rate):
-            flops[mode], winners[mode] = peak, other.winners[mode]
-    capacity = replace(known.capacity, flops_per_s=flops)
+        if measured and higher(capacity.flops_per_s.get(mode), peak) is peak:
+            capacity, winners[mode] = raised(capacity, mode, peak), other.winners[mode]
     return replace(known, capacity=capacity, winners=winners)
 
 

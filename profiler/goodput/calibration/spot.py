@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from goodput.calibration.assemble import higher, peak_of
+from goodput.calibration.assemble import higher, peak_of, raised
 from goodput.calibration.cache import Profile
 from goodput.calibration.questions import Target
 from goodput.capacity.profile import BandwidthPoint, Peak
@@ -42,12 +42,11 @@ def _check_product(
         return profile, ()
     rivals = source.candidates(target.torch_device)
     same = [c for c in rivals if old.provenance.detail.startswith(f"{c.label};")]
-    new = _best(same or rivals, bench)
+    new = _best(same or rivals[:1], bench)
     if new is None:
         return profile, ()
     if new.rate > (1 + AGREES) * old.rate:
-        flops = {**profile.capacity.flops_per_s, mode: new}
-        return replace(profile, capacity=replace(profile.capacity, flops_per_s=flops)), ()
+        return replace(profile, capacity=raised(profile.capacity, mode, new)), ()
     return profile, _lower(f"{mode} roof", old, new, "FLOP/s", below)
 
 
@@ -62,8 +61,8 @@ def _check_copy(
     if new is None:
         return profile, ()
     if new.rate > (1 + AGREES) * old.rate:
-        raised = (*curve[:-1], BandwidthPoint(size, new))
-        bandwidth = {**profile.capacity.bandwidth, "copy": raised}
+        points = (*curve[:-1], BandwidthPoint(size, new))
+        bandwidth = {**profile.capacity.bandwidth, "copy": points}
         return replace(profile, capacity=replace(profile.capacity, bandwidth=bandwidth)), ()
     return profile, _lower("main-memory copy roof", old, new, "B/s", below)
 

@@ -67,6 +67,7 @@ def test_more_than_the_cached_roof_raises_it():
     assert roof.rate == pytest.approx(FLOPS)
     assert roof.provenance.measured_at == "2026-02-02"
     assert roof.provenance.detail.startswith("torch mm 16x16x16 float32;")
+    assert after.capacity.vector == roof  # a CPU's products run on its vector units
     first, last = after.capacity.bandwidth["copy"]
     assert first.peak.rate == 1.0
     assert last.peak.rate == pytest.approx(BYTES)
