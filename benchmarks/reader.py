@@ -1,9 +1,10 @@
-"""How fast a 500 MB torch.profiler trace becomes a finished report, and at what memory, on one core.
+"""How fast a 500 MB torch.profiler trace becomes a finished report on one core, and in what memory.
 
     python benchmarks/reader.py [TRACE.json[.gz]] [--megabytes N] [--hta]
 
 Repeats a real trace (times, ids and step numbers shifted) to the wanted size, has `goodput show`
-read it in a process of its own, and prints seconds, MB/s and the peak of resident memory. With
+read it in a process of its own, and prints the wall's seconds, the processor's (what one core needs
+when others want it too: the goal is held against these), MB/s and the peak of resident memory. With
 `--hta`, Holistic Trace Analysis reads the same file in the same run, in an environment of its own
 that the script makes and removes; where it cannot be installed that is said.
 """
@@ -52,13 +53,16 @@ class Reading:
 
     reader: str
     seconds: float
+    processor_seconds: float
     megabytes: float
-    rate: float
+    size: int
 
     def line(self) -> str:
+        """The reading for people."""
+        rate = self.size / MEGABYTE / self.processor_seconds
         return (
-            f"{self.reader:<24} {self.seconds:8.2f} s {self.rate:8.1f} MB/s "
-            f"{self.megabytes:8.0f} MB peak"
+            f"{self.reader:<24} {self.seconds:7.2f} s wall {self.processor_seconds:7.2f} s processor"
+            f" {rate:6.0f} MB/s {self.megabytes:6.0f} MB peak"
         )
 
 
@@ -125,29 +129,32 @@ def write_repeated(trace: Path, target: Path, size: int) -> int:
     return repeats
 
 
-def measured(reader: str, command: list[str], size: int) -> Reading:
-    """Runs `command` and clocks it, its start included."""
+def measured(reader: str, command: list[str], size: int, log: Path) -> Reading:
+    """Runs `command` and clocks it, its start included; what it says goes to `log`."""
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}/profiler:{REPOSITORY}/kernels"}
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{reader} failed with status {process.returncode}")
+        said = log.read_text(errors="replace").strip()
+        raise SystemExit(f"{reader} failed with status {process.returncode}: {said[-500:]}")
     megabytes = usage.ru_maxrss * KILOBYTE_OF_RUSAGE / MEGABYTE
-    return Reading(reader, seconds, megabytes, size / MEGABYTE / seconds)
+    return Reading(reader, seconds, usage.ru_utime + usage.ru_stime, megabytes, size)
 
 
 def goodput_reading(trace: Path, report: Path) -> Reading:
     command = [sys.executable, "-m", "goodput", "show", str(trace), "--json", str(report)]
-    reading = measured("goodput show", command, trace.stat().st_size)
+    log = report.with_suffix(".log")
+    reading = measured("goodput show", command, trace.stat().st_size, log)
     assert msgspec.json.decode(report.read_bytes())["ladder"], "the report is not finished"
     return reading
 
 
 def hta_reading(trace: Path, folder: Path) -> Reading | None:
-    """What Holistic Trace Analysis takes; None, with the reason printed, where it is not to be had."""
+    """What Holistic Trace Analysis takes; None, the reason printed, where it is not to be had."""
     home = folder / "hta"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
@@ -162,7 +169,7 @@ def hta_reading(trace: Path, folder: Path) -> Reading | None:
         print(f"Holistic Trace Analysis left out: {reason}")
         return None
     command = [str(python), "-c", HTA_ANALYSES, str(trace), str(folder)]
-    return measured("Holistic Trace Analysis", command, trace.stat().st_size)
+    return measured("Holistic Trace Analysis", command, trace.stat().st_size, folder / "hta.log")
 
 
 def main() -> None:
@@ -187,11 +194,12 @@ def main() -> None:
         if options.hta and (theirs := hta_reading(trace, folder)):
             print(theirs.line())
             print(
-                f"ratio: {theirs.seconds / ours.seconds:.1f} times the time, "
+                f"ratio: {theirs.seconds / ours.seconds:.1f} times the wall, "
+                f"{theirs.processor_seconds / ours.processor_seconds:.1f} times the processor, "
                 f"{theirs.megabytes / ours.megabytes:.1f} times the memory"
             )
         full_size = options.megabytes * MEGABYTE >= 500 * MEGABYTE
-        if full_size and (ours.seconds > MOST_SECONDS or ours.megabytes > MOST_MEGABYTES):
+        if full_size and (ours.processor_seconds > MOST_SECONDS or ours.megabytes > MOST_MEGABYTES):
             raise SystemExit(f"above the goal of {MOST_SECONDS:.0f} s and {MOST_MEGABYTES:.0f} MB")
 
 
