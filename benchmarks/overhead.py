@@ -1,0 +1,392 @@
+"""What measuring costs: goodput beside the plain script and three other profilers, in one run.
+
+Prints ratios of whole runs and of single steps, the cost of goodput's hooks in an undisturbed step,
+and whether the promises hold: hooks of at most 0.5 % of a step and 50 us, and a whole `goodput run`
+of at most the plain script, plus what its counted and profiled steps took longer, plus 5 s.
+
+Usage: python benchmarks/overhead.py [--rounds N] [--only gpt|tiny]
+"""
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import runpy
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+MODELS = Path(__file__).resolve().parent / "models"
+SCRIPTS = {"gpt": MODELS / "gpt.py", "tiny": MODELS / "tiny.py"}
+PLAIN, GOODPUT, DEEPSPEED = "plain", "goodput run", "DeepSpeed"
+FIRST_WATCHED, WATCHED = 20, 10
+"""The other profilers watch so many steps, after a warm-up: as many as goodput profiles."""
+ALLOWED_SECONDS = 5.0
+ALLOWED_HOOK_SHARE = 0.005
+ALLOWED_HOOK_SECONDS = 50e-6
+TRAINS = 10
+DISTURBED = 1.2
+"""A step that takes so many medians was counted, profiled, or warmed up in."""
+
+
+# --- in the measured process ----------------------------------------------------------------------
+
+
+def largest_module() -> object:
+    """Return the script's model."""
+    import torch
+
+    modules = [item for item in gc.get_objects() if issubclass(type(item), torch.nn.Module)]
+    return max(modules, key=lambda module: sum(p.numel() for p in module.parameters()))
+
+
+@contextlib.contextmanager
+def torch_profiler() -> Iterator[None]:
+    """Profile as goodput does: shapes on, and a trace file at the end."""
+    from torch.profiler import profile
+
+    with tempfile.TemporaryDirectory() as folder:
+        with profile(record_shapes=True) as profiler:
+            yield
+        profiler.export_chrome_trace(f"{folder}/trace.json")
+
+
+@contextlib.contextmanager
+def flop_counter() -> Iterator[None]:
+    """Count with torch's own counter."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False):
+        yield
+
+
+@contextlib.contextmanager
+def deepspeed_profiler() -> Iterator[None]:
+    """Profile with DeepSpeed's flops profiler, which counts forward passes."""
+    from deepspeed.profiling.flops_profiler import FlopsProfiler
+
+    profiler = FlopsProfiler(largest_module())
+    profiler.start_profile()
+    yield
+    profiler.stop_profile()
+    profiler.end_profile()
+
+
+WATCHERS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+    "torch.profiler": torch_profiler,
+    "FlopCounterMode": flop_counter,
+    DEEPSPEED: deepspeed_profiler,
+}
+TOOLS = (PLAIN, GOODPUT, *WATCHERS)
+
+
+def measured_process(tool: str, log: str, script: list[str]) -> None:
+    """Run `script` under `tool`, and write the moments at which its steps ended to `log`."""
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    if tool == DEEPSPEED:
+        import deepspeed  # noqa: F401 - its slow import is no part of a step
+    moments = [time.perf_counter()]
+    watching = contextlib.ExitStack()
+
+    def stepped(*_: object) -> None:
+        if tool in WATCHERS and len(moments) == FIRST_WATCHED:
+            watching.enter_context(WATCHERS[tool]())
+        if len(moments) == FIRST_WATCHED + WATCHED:
+            watching.close()
+        moments.append(time.perf_counter())
+
+    register_optimizer_step_post_hook(stepped)
+    try:
+        if tool == GOODPUT:
+            from goodput.cli import main
+
+            main(["run", "-o", f"{log}.goodput", *script])
+        sys.argv = script
+        runpy.run_path(script[0], run_name="__main__")
+    finally:
+        Path(log).write_text(json.dumps(moments))
+
+
+# --- whole runs -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a script: its whole time, and the moments at which its steps ended."""
+
+    seconds: float
+    moments: list[float]
+
+    @property
+    def steps(self) -> list[float]:
+        """Seconds of each step but the first."""
+        return [end - start for start, end in zip(self.moments[1:], self.moments[2:], strict=False)]
+
+    @property
+    def watched(self) -> float:
+        """Median seconds of a step that another profiler watched."""
+        return statistics.median(self.steps[FIRST_WATCHED : FIRST_WATCHED + WATCHED - 1])
+
+    @property
+    def excess(self) -> float:
+        """Seconds that the disturbed steps took beyond the median step."""
+        usual = statistics.median(self.steps)
+        return sum(step - usual for step in self.steps if step > DISTURBED * usual)
+
+
+def timed_run(python: str, tool: str, script: Path, folder: Path) -> Run:
+    """Run `script` under `tool` in a fresh process."""
+    log = folder / "moments.json"
+    command = [python, __file__, "--measured", tool, str(log), str(script)]
+    began = time.perf_counter()
+    # 3 and 5 of `goodput run` judge the script's numbers, not this run.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    seconds = time.perf_counter() - began
+    if not log.exists() or done.returncode not in (0, 3, 5):
+        raise SystemExit(f"{tool} on {script.name} failed:\n{done.stderr}")
+    moments = json.loads(log.read_text())
+    log.unlink()
+    return Run(seconds, moments)
+
+
+def deepspeed_python(folder: Path) -> str | None:
+    """Return a Python with DeepSpeed beside what this one has; None, with a reason, without."""
+    home = folder / "deepspeed"
+    venv.create(home, with_pip=True)
+    python = str(home / "bin" / "python")
+    site = next(home.glob("lib/python*/site-packages"))
+    (site / "outer.pth").write_text("\n".join(path for path in sys.path if path.startswith("/")))
+    environment = {**os.environ, "DS_BUILD_OPS": "0"}
+    for wanted in (["setuptools", "wheel"], ["--no-build-isolation", "deepspeed"]):
+        command = [python, "-m", "pip", "install", "--quiet", *wanted]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            print(
+                f"skipped: {DEEPSPEED}, which could not be installed: {done.stderr.strip()[-200:]}"
+            )
+            return None
+    return python
+
+
+def compare_runs(name: str, rounds: int, pythons: dict[str, str], folder: Path) -> bool:
+    """Print whole runs of one script side by side; return whether goodput keeps its promise."""
+    script = SCRIPTS[name]
+    first = timed_run(sys.executable, GOODPUT, script, folder)
+    print(f"\n{name}: the first goodput run took {first.seconds:.1f} s, capacity measured with it")
+    runs: dict[str, list[Run]] = {tool: [] for tool in pythons}
+    for _ in range(rounds):  # in turn, so that a slow minute hits all of them
+        for tool, python in pythons.items():
+            runs[tool].append(timed_run(python, tool, script, folder))
+    best = {tool: min(found, key=lambda run: run.seconds) for tool, found in runs.items()}
+    plain = best[PLAIN]
+    usual = statistics.median(plain.steps)
+    rows = [
+        [
+            tool,
+            run.seconds,
+            run.seconds / plain.seconds,
+            statistics.median(run.steps) / usual,
+            run.watched / usual if tool in WATCHERS else None,
+        ]
+        for tool, run in best.items()
+    ]
+    headers = [
+        "tool",
+        "whole run, s",
+        "of plain",
+        "median step, of plain",
+        "watched step, of plain",
+    ]
+    print(tabulate(rows, headers, floatfmt=".3f", missingval=""))
+    outside = best[GOODPUT].seconds - plain.seconds - best[GOODPUT].excess
+    return promise(
+        f"{name}: goodput run beyond plain and its disturbed steps ({best[GOODPUT].excess:.2f} s)",
+        outside,
+        ALLOWED_SECONDS,
+        "s",
+    )
+
+
+def promise(what: str, value: float, allowed: float, unit: str) -> bool:
+    """Print a figure beside what is allowed; return whether it holds."""
+    kept = value <= allowed
+    print(
+        f"{'ok    ' if kept else 'MISSED'} {what}: {value:.4g} {unit}, at most {allowed:.4g} {unit}"
+    )
+    return kept
+
+
+# --- the hooks of an undisturbed step -------------------------------------------------------------
+
+
+def training(name: str) -> tuple[object, Callable[[], None]]:
+    """Return an optimizer and one training step of one of the scripts."""
+    import torch
+
+    sys.path.insert(0, str(MODELS))
+    if name == "gpt":
+        import gpt
+
+        model = gpt.GPT(gpt.VOCABULARY, context=128, layers=4, heads=6, width=192)
+        x = torch.randint(gpt.VOCABULARY, (8, 128))
+    else:
+        import tiny
+
+        torch.set_num_threads(1)
+        model, x = tiny.model(layers=8, width=32), torch.randn(8, 32)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+
+    def step() -> None:
+        loss = model(x).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return optimizer, step
+
+
+def in_wall_pass(name: str, folder: str) -> tuple[object, object, Callable[[], None]]:
+    """Return goodput in the middle of its undisturbed steps, and the program it measures."""
+    from goodput.frontends.step_passes import PassOptions, State
+    from goodput.frontends.torch_program import TorchProgram
+    from goodput.measure.clock import HostClock
+
+    watch = TorchProgram(PassOptions(steps=10**9, warmup=2), HostClock(), Path(folder))
+    watch.attach()
+    optimizer, step = training(name)
+    for _ in range(10):
+        step()
+    assert watch._passes.state is State.WALL
+    return watch, optimizer, step
+
+
+def seconds_of(call: Callable[[], object], times: int) -> float:
+    """Return the 10th percentile of one call, over trains of `times` calls."""
+    trains = []
+    for _ in range(TRAINS):
+        began = time.perf_counter()
+        for _ in range(times):
+            call()
+        trains.append((time.perf_counter() - began) / times)
+    return statistics.quantiles(trains, n=10)[0]
+
+
+def hook_seconds(watch: object, optimizer: object) -> float:
+    """Return what all hooks of one step take, by calling them around nothing."""
+    import torch
+
+    class Nothing(torch.nn.Module):
+        def forward(self) -> None:
+            pass
+
+    root = Nothing()
+    bare = seconds_of(root, 2000)
+    finder, seen = watch._finder, watch._passes.seen
+    finder._roots._wrap(Nothing)
+
+    def hooks() -> None:
+        root()
+        finder._optimizer_starts(optimizer, (), {})
+        finder._optimizer_stepped(optimizer, (), {})
+
+    whole = seconds_of(hooks, 2000)
+    assert watch._passes.seen - seen == TRAINS * 2000  # each of them was a step
+    return whole - bare
+
+
+def alternated(watch: object, step: Callable[[], None], pairs: int) -> tuple[float, float]:
+    """Return the 10th percentile of a step with the hooks on and of one with them off."""
+    finder, passes = watch._finder, watch._passes
+    found: dict[bool, list[float]] = {True: [], False: []}
+    seen = passes.seen
+    for number in range(2 * pairs):
+        on = number % 2 == 0
+        if on:
+            finder.retired = False
+            finder.install()
+            finder.narrow()
+        else:
+            finder.remove()
+        step()  # the first after a switch is not timed
+        for _ in range(3):
+            began = time.perf_counter()
+            step()
+            found[on].append(time.perf_counter() - began)
+    finder.remove()
+    assert passes.seen - seen == 4 * pairs  # every step with the hooks on was seen, no other
+    tenth = {on: statistics.quantiles(times, n=10)[0] for on, times in found.items()}
+    return tenth[True], tenth[False]
+
+
+def hooks_process(name: str) -> None:
+    """Print the cost of the hooks in one program as JSON."""
+    with tempfile.TemporaryDirectory() as folder:
+        watch, optimizer, step = in_wall_pass(name, folder)
+        hooks = hook_seconds(watch, optimizer)
+        on, off = alternated(watch, step, pairs=15 if name == "gpt" else 300)
+    print(json.dumps({"hooks": hooks, "on": on, "off": off}))
+
+
+def compare_hooks(name: str) -> bool:
+    """Print what the hooks cost an undisturbed step; return whether the promises hold."""
+    command = [sys.executable, __file__, "--hooks", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    cost = json.loads(done.stdout.splitlines()[-1])
+    print(
+        f"\n{name}: steps alternated in one process, 10th percentile: hooks on "
+        f"{cost['on'] * 1e3:.3f} ms, off {cost['off'] * 1e3:.3f} ms, "
+        f"ratio {cost['on'] / cost['off']:.4f}"
+    )
+    share = cost["hooks"] / cost["off"]
+    micro = 1e6
+    return all(
+        [
+            promise(
+                f"{name}: hooks of a step",
+                cost["hooks"] * micro,
+                ALLOWED_HOOK_SECONDS * micro,
+                "us",
+            ),
+            promise(f"{name}: hooks of a step, share", share, ALLOWED_HOOK_SHARE, "of the step"),
+        ]
+    )
+
+
+def main() -> None:
+    """Compare everything, and fail where a promise is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each tool; the best counts")
+    parser.add_argument("--only", choices=SCRIPTS, help="one script")
+    args = parser.parse_args()
+    names = [args.only] if args.only else list(SCRIPTS)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        os.environ["GOODPUT_CACHE"] = str(folder / "cache")
+        pythons = dict.fromkeys(TOOLS, sys.executable)
+        beside = deepspeed_python(folder)
+        if beside is None:
+            del pythons[DEEPSPEED]
+        else:
+            pythons[DEEPSPEED] = beside
+        kept = [compare_hooks(name) for name in names]
+        kept += [compare_runs(name, args.rounds, pythons, folder) for name in names]
+    sys.exit(not all(kept))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measured"]:
+        measured_process(sys.argv[2], sys.argv[3], sys.argv[4:])
+    elif sys.argv[1:2] == ["--hooks"]:
+        hooks_process(sys.argv[2])
+    else:
+        main()
