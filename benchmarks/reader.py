@@ -60,10 +60,8 @@ class Reading:
     def line(self) -> str:
         """The reading for people."""
         rate = self.size / MEGABYTE / self.processor_seconds
-        return (
-            f"{self.reader:<24} {self.seconds:7.2f} s wall {self.processor_seconds:7.2f} s processor"
-            f" {rate:6.0f} MB/s {self.megabytes:6.0f} MB peak"
-        )
+        clocks = f"{self.seconds:7.2f} s wall {self.processor_seconds:7.2f} s processor"
+        return f"{self.reader:<24} {clocks} {rate:6.0f} MB/s {self.megabytes:6.0f} MB peak"
 
 
 class Repeater:

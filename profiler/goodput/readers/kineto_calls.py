@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -67,8 +67,9 @@ class Calls:
         work: the columns of `Work`, 0 where not modelled.
         is_nothing: modelled, and no work of any kind (a view).
         failures: sentences about formulas that failed, one an operator.
-        untyped_lists: operators with a list of tensors, whose element type no trace holds.
-        list_dtype: what those were taken for.
+        untyped_lists: calls with a list of tensors, whose element type no trace holds; 0 where the
+            file knows one floating type only, so that there is no doubt.
+        list_dtype: what those were taken for: the floating type that most tensors have.
     """
 
     shapes: Integers
@@ -95,7 +96,8 @@ def count(
     used = {
         signature: Inputs(signatures[signature]) for signature in set(pairs[:, 1].tolist()) - {-1}
     }
-    list_dtype = commonest_float(used.values())
+    floats = Counter(kind for each in used.values() for kind in each.dtypes() if kind in _FLOATING)
+    list_dtype = floats.most_common(1)[0][0] if floats else "float32"
     works: list[Work | None] = []
     shapes, modes, failures = [], [], {}
     for name, signature in pairs.tolist():
@@ -118,7 +120,11 @@ def count(
         work={column: _column(works, column) for column in WORK_COLUMNS},
         is_nothing=np.fromiter((work == Work() for work in works), np.bool_, len(works)),
         failures=tuple(failures.values()),
-        untyped_lists=sum(1 for _, s in pairs.tolist() if s >= 0 and used[s].has_list),
+        untyped_lists=(
+            sum(1 for _, s in pairs.tolist() if s >= 0 and used[s].has_list)
+            if len(floats) > 1
+            else 0
+        ),
         list_dtype=list_dtype,
     )
 
@@ -163,12 +169,6 @@ class Inputs:
             _argument(kind, dims, strides, text, list_dtype)
             for kind, dims, strides, text in columns
         )
-
-
-def commonest_float(inputs: Iterable[Inputs]) -> str:
-    """The floating dtype that most tensors have; `float32` where there is none."""
-    found = Counter(kind for each in inputs for kind in each.dtypes() if kind in _FLOATING)
-    return found.most_common(1)[0][0] if found else "float32"
 
 
 def _json(text: bytes) -> list[Json]:

@@ -448,3 +448,11 @@ def test_on_a_cpu_what_runs_outside_of_the_steps_is_told(written):
     table = written.read()
     assert table.microseconds() == [10.0]
     assert table.trace.edge_seconds == pytest.approx(20e-6)
+
+
+def test_on_a_cpu_a_program_of_views_only_has_no_rows_and_is_all_gap(written):
+    written.annotation("ProfilerStep#3", 0, 100)
+    written.op("aten::view", 5, 10, [(8, 16)], concrete=[""])
+    table = written.read()
+    assert table.operators == []
+    assert seconds(table, "host_gap_seconds") == [100.0]

@@ -148,3 +148,24 @@ def test_the_distinct_pairs_give_back_every_event(events):
     pairs, row = distinct(name, shape)
     assert pairs[row].tolist() == [list(event) for event in events]
     assert len({tuple(pair) for pair in pairs.tolist()}) == len(pairs)
+
+
+LISTS = signature([[[8], [4]]], ["TensorList"])
+
+
+@pytest.mark.parametrize(
+    ("others", "doubtful", "dtype"),
+    [
+        ([], 0, "float32"),
+        (["c10::Half"], 0, "float16"),
+        (["long int", "c10::BFloat16"], 0, "bfloat16"),
+        (["float", "c10::BFloat16", "c10::BFloat16"], 1, "bfloat16"),
+    ],
+)
+def test_the_type_of_a_list_is_doubtful_only_among_several_floating_types(others, doubtful, dtype):
+    signatures = [LISTS, *(signature([[8, n]], [kind]) for n, kind in enumerate(others))]
+    calls = [("kinetocalls::counted", index) for index in range(len(signatures))]
+    found, _, texts = counted(calls, signatures)
+    assert found.untyped_lists == doubtful
+    assert found.list_dtype == dtype
+    assert texts[found.mode[0]] == dtype
