@@ -10,7 +10,7 @@ import torch
 from goodput.frontends.step_passes import Clock
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch
-from goodput.frontends.torch_private import compile_backends
+from goodput.frontends.torch_private import compile_is_used
 from goodput.trace.recording import WorkPass
 
 _cuda: Any = torch.cuda  # untyped in torch
@@ -66,7 +66,7 @@ class TorchCounter:
 
     def start(self) -> bool:
         """Begins to count; False where this program cannot be counted now."""
-        if compile_backends():
+        if compile_is_used():
             self.refusal = (
                 "the program uses torch.compile, so no step was counted live: work comes from the "
                 "profiled shapes"

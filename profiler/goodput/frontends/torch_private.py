@@ -107,7 +107,7 @@ def profiler_class() -> Any:
     return _ProfilerClass
 
 
-def compile_backends() -> bool:
+def compile_is_used() -> bool:
     """Whether torch.compile was called: its backends are remembered; eager use leaves None there.
 
     torch._dynamo itself is imported by every optimizer, so its presence says nothing.
@@ -116,3 +116,11 @@ def compile_backends() -> bool:
     return dynamo is not None and any(
         backend is not None for backend in dynamo.cached_backends.values()
     )
+
+
+def is_compiled(cls: type, module: torch.nn.Module) -> bool:
+    """Whether `cls` wraps compiled modules, or is the class of `module` compiled in place."""
+    dynamo: Any = sys.modules.get("torch._dynamo.eval_frame")
+    if dynamo is not None and issubclass(cls, dynamo.OptimizedModule):
+        return True
+    return type(module) is cls and module._compiled_call_impl is not None

@@ -9,7 +9,7 @@ traceback) under each of them, and an instance hook would travel with `torch.sav
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, TypeAlias
 
 import torch
@@ -18,7 +18,12 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from goodput.frontends.torch_private import NO_TASK, backward_task
+from goodput.frontends.torch_private import (
+    NO_TASK,
+    backward_task,
+    compile_is_used,
+    is_compiled,
+)
 
 ModuleCall: TypeAlias = Callable[["torch.nn.Module", tuple[Any, ...], dict[str, Any]], None]
 
@@ -61,15 +66,30 @@ class RootCalls:
     def narrow(self) -> None:
         """Stops learning; only classes that were called from outside any module stay wrapped."""
         self._stop_learning()
-        for cls in [cls for cls in self._wrapped if cls not in self._called]:
-            self._unwrap(cls)
+        if not compile_is_used():
+            self._unwrap_all_but(self._called)
+
+    def silence(self) -> None:
+        """Tells nothing more; what compiled code was traced through stays: it would recompile."""
+        self._told = _ignore
+        self._stop_learning()
+        if not compile_is_used():
+            self._unwrap_all_but(())
 
     def remove(self) -> None:
         """Leaves no trace of itself on any class."""
         self._told = _ignore
         self._stop_learning()
-        for cls in list(self._wrapped):
+        self._unwrap_all_but(())
+
+    def _unwrap_all_but(self, kept: Container[type]) -> None:
+        for cls in [cls for cls in self._wrapped if cls not in kept]:
             self._unwrap(cls)
+
+    def _leave_compiled_alone(self, module: torch.nn.Module) -> None:
+        """Takes off, before the first compilation, all wrappers that it would be traced through."""
+        self._stop_learning()
+        self._unwrap_all_but({cls for cls in self._wrapped if is_compiled(cls, module)})
 
     def _stop_learning(self) -> None:
         self._learning = False
@@ -123,6 +143,8 @@ class RootCalls:
             return  # recomputed inside a backward pass
         if self._learning:
             self._called.add(type(module))
+            if compile_is_used():
+                self._leave_compiled_alone(module)
         self._told(module, args, kwargs)
 
 

@@ -84,12 +84,13 @@ class StepFinder:
 
     def retire(self) -> None:
         """Ends all looking; the last hook goes when torch is not iterating over its hooks."""
-        self._roots.remove()
+        self._roots.silence()
         self.retired = True
 
     def remove(self) -> None:
         """Takes every hook off. Not to be called from inside an optimizer hook."""
-        self.retire()
+        self.retired = True
+        self._roots.remove()
         for handle in self._handles:
             handle.remove()
         self._handles = []

@@ -29,9 +29,17 @@ MORE_STEPS = (
 
 
 def recording_of(
-    measured: Measured, program: str, created: str, exit_status: int = 0
+    measured: Measured,
+    program: str,
+    created: str,
+    exit_status: int = 0,
+    *,
+    count_only: bool = False,
 ) -> tuple[Recording | None, str]:
-    """The recording, or None and why there is none."""
+    """The recording, or None and why there is none.
+
+    Without profiled steps there is none, unless nothing but counts was asked for.
+    """
     results = measured.results
     trace, warnings = _profiled_trace(measured)
     if trace is None and not results.work.entries:
@@ -41,7 +49,8 @@ def recording_of(
     walls, basis = results.wall_seconds, results.basis
     if not walls and trace.steps:
         walls, basis = tuple(step.wall_seconds for step in trace.steps), "trace"
-    trace = join(trace, results.work, statistics.median(walls) if walls else None)
+    if trace.steps:
+        trace = join(trace, results.work, statistics.median(walls) if walls else None)
     place = ranks.here()
     recording = Recording(
         program=program,
@@ -60,10 +69,12 @@ def recording_of(
             "device_place": ranks.device_place(measured.environment.get("device_index", "")),
         },
     )
+    if not trace.steps and not count_only:
+        return None, _unprofiled(recording)
     return recording, ""
 
 
-def unprofiled(recording: Recording) -> str:
+def _unprofiled(recording: Recording) -> str:
     """What was measured of a program that ended before any step was profiled, and what to do."""
     seen = recording.steps_seen
     known = []

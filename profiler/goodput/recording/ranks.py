@@ -134,10 +134,12 @@ def combined(recordings: tuple[Recording, ...]) -> Recording:
     and say what was summed.
     """
     first = recordings[0]
+    if len(recordings) == 1:
+        return first
     sharing = [r for r in recordings if _device_key(r) == _device_key(first)]
     worst = slowest(recordings)
     warnings = list(first.warnings)
-    if worst is not None and len(recordings) > 1:
+    if worst is not None:
         warnings.append(_slowest_sentence(worst, recordings))
     if len(sharing) > 1 and all(r.trace.steps for r in sharing):
         slow = slowest(tuple(sharing)) or first

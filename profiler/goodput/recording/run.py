@@ -140,9 +140,13 @@ class _Watch:
             measured = self._program.finish()
         except RuntimeError as error:  # a device that the script's own error left unusable
             return RunOutcome(None, status, f"the device gave no times: {error}")
-        recording, reason = assemble.recording_of(measured, program, self._clock.date(), status)
-        if recording is not None and not recording.trace.steps and not self._options.count_only:
-            return RunOutcome(None, status, assemble.unprofiled(recording))
+        recording, reason = assemble.recording_of(
+            measured,
+            program,
+            self._clock.date(),
+            status,
+            count_only=self._options.count_only,
+        )
         return RunOutcome(recording, status, reason)
 
     def _attach(self) -> None:
