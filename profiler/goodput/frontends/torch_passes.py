@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from goodput.frontends.step_passes import Clock
+from goodput.frontends.step_instruments import Clock
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch
 from goodput.frontends.torch_private import compile_is_used

@@ -9,15 +9,14 @@ from pathlib import Path
 
 from goodput.device import DeviceIdentity
 from goodput.frontends import torch_device
-from goodput.frontends.step_passes import (
+from goodput.frontends.step_instruments import (
     Clock,
     Instruments,
-    Passes,
     PassOptions,
     PassResults,
     ProgramEnd,
-    State,
 )
+from goodput.frontends.step_passes import Passes, State
 from goodput.frontends.torch_passes import TorchCounter, TorchTimer
 from goodput.frontends.torch_profiler import ProfilerGuard, TorchProfiler, quiet_kineto
 from goodput.frontends.torch_steps import StepFinder

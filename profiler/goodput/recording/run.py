@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from goodput.errors import UsageError
-from goodput.frontends.step_passes import PassOptions, ProgramEnd
+from goodput.frontends.step_instruments import PassOptions, ProgramEnd
 from goodput.measure.clock import Clock, HostClock
 from goodput.recording import assemble, launchers, script, session
 from goodput.recording.imports import WhenImported

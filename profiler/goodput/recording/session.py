@@ -67,7 +67,7 @@ class Session:
         if _running:
             self._program = _running[0]
             return self
-        from goodput.frontends.step_passes import PassOptions
+        from goodput.frontends.step_instruments import PassOptions
         from goodput.frontends.torch_program import TorchProgram
 
         self._scratch = tempfile.TemporaryDirectory(prefix="goodput-")

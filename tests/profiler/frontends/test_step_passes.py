@@ -5,13 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodput.frontends.step_passes import (
-    Instruments,
-    Passes,
-    PassOptions,
-    ProgramEnd,
-    State,
-)
+from goodput.frontends.step_instruments import Instruments, PassOptions, ProgramEnd
+from goodput.frontends.step_passes import Passes, State
 from goodput.trace.recording import WorkEntry, WorkPass
 
 ENTRY = WorkEntry("aten::mm", "forward", "", "f32[2,2]", "float32", None)
