@@ -25,7 +25,6 @@ from goodput.calibration.questions import (
     ask_pointwise,
     ask_standard,
 )
-from goodput.calibration.shapes import convolution_of
 from goodput.calibration.sizes import most_flops
 from goodput.calibration.spot import spot_check
 from goodput.capacity.datasheet import row_of
@@ -35,7 +34,7 @@ from goodput.errors import UsageError
 from goodput.measure.bouts import CONTENDED, Bench, tournament
 from goodput.measure.clock import HostClock
 from goodput.units import percent
-from goodput.work import Call, Contraction
+from goodput.work import Contraction
 from goodput_kernels.convolution import Convolution
 from goodput_kernels.operands import MODES
 
@@ -56,13 +55,12 @@ class Needs:
     Attributes:
         modes: its math modes, the one with most FLOPs first.
         contractions: its own largest contractions.
-        convolutions: its own largest convolutions, as the front end saw them; calls of other
-            operators are passed over.
+        convolutions: its own largest convolutions.
     """
 
     modes: tuple[str, ...]
     contractions: tuple[Contraction, ...] = ()
-    convolutions: tuple[Call, ...] = ()
+    convolutions: tuple[Convolution, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def remeasure(
     ):
         known, notes = _stored(path)
         given = Profile(capacity, winners=known.winners if known else {})
-        again = _Missing(needs.modes, needs.contractions, _convolutions(needs), rest=False)
+        again = _Missing(needs.modes, needs.contractions, needs.convolutions, rest=False)
         measured = _measure(given, again, target, bench)
         if known:
             merged = _raised(known, measured)
@@ -191,11 +189,6 @@ def _of_now(capacity: Capacity, device: DeviceIdentity, software: dict[str, str]
     return replace(capacity, device=device, software=software)
 
 
-def _convolutions(needs: Needs) -> tuple[Convolution, ...]:
-    found = (convolution_of(call) for call in needs.convolutions)
-    return tuple(dict.fromkeys(problem for problem in found if problem is not None))
-
-
 def _missing(profile: Profile, needs: Needs) -> _Missing:
     known = profile.capacity.flops_per_s
     return _Missing(
@@ -204,7 +197,7 @@ def _missing(profile: Profile, needs: Needs) -> _Missing:
             p for p in needs.contractions if p.mode in MODES and p not in profile.products
         ),
         convolutions=tuple(
-            c for c in _convolutions(needs) if c.mode in MODES and c not in profile.convolutions
+            c for c in needs.convolutions if c.mode in MODES and c not in profile.convolutions
         ),
         rest=not profile.capacity.bandwidth,
     )

@@ -20,7 +20,7 @@ from goodput.recording import ranks
 from goodput.recording.run import RunOptions, RunOutcome, ScriptTarget, record_script
 from goodput.report.build import build
 from goodput.report.model import Report
-from goodput.report.needs import largest_contractions, modes_of
+from goodput.report.needs import largest_contractions, largest_convolutions, modes_of
 from goodput.trace.recording import Recording
 
 SUFFIX = ".goodput"
@@ -163,7 +163,9 @@ def _judged(
         return against(capacity_for(device, given))
     if device is None:
         return against(None)
-    needs = Needs(modes_of(recording), largest_contractions(recording))
+    needs = Needs(
+        modes_of(recording), largest_contractions(recording), largest_convolutions(recording)
+    )
     with progress() as show:
         measured = capacity_of(device, needs, progress=show)
         capacity, report = against(measured)

@@ -6,9 +6,9 @@ goes on uncounted and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch._ops import HigherOrderOperator
@@ -19,6 +19,7 @@ from goodput.errors import FormulaError
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
+from goodput.frontends.problems import convolution_of
 from goodput.frontends.torch_calls import CallTranslator, tensors_in
 from goodput.frontends.torch_private import (
     NO_TASK,
@@ -37,8 +38,10 @@ from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
 from goodput.work import Call, Contraction, Work
+from goodput_kernels.convolution import Convolution
 
 _LARGEST = 8
+_Problem = TypeVar("_Problem", Contraction, Convolution)
 """Contractions kept of each math mode: enough for whoever measures roofs to choose from."""
 
 _SILENT = frozenset({"profiler", "prim"})
@@ -57,6 +60,15 @@ class Surroundings:
     optimizing_task: Callable[[], int | None]
 
 
+def _largest(found: Mapping[str, set[_Problem]]) -> tuple[_Problem, ...]:
+    """The problems with most FLOPs, some of each math mode."""
+    return tuple(
+        problem
+        for mode in found.values()
+        for problem in sorted(mode, key=lambda p: -p.flops)[:_LARGEST]
+    )
+
+
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its own base hook
     """Counts every operator call between `enter` and `leave`.
 
@@ -72,6 +84,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._translator = CallTranslator()
         self._entries: list[WorkEntry] = []
         self._contractions: dict[str, set[Contraction]] = {}
+        self._convolutions: dict[str, set[Convolution]] = {}
         self._module_of_node: dict[int, str] = {}
         self._creates_graph: dict[int, bool] = {}
         self.failure = ""
@@ -107,12 +120,12 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def result(self) -> WorkPass:
         """What was counted."""
-        largest = (
-            contraction
-            for found in self._contractions.values()
-            for contraction in sorted(found, key=lambda c: -c.flops)[:_LARGEST]
+        return WorkPass(
+            tuple(self._entries),
+            _largest(self._contractions),
+            _largest(self._convolutions),
+            self.failure,
         )
-        return WorkPass(tuple(self._entries), tuple(largest), self.failure)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -168,6 +181,9 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         contraction = contraction_of(call)
         if contraction is not None:
             self._contractions.setdefault(contraction.mode, set()).add(contraction)
+        convolution = convolution_of(call)
+        if convolution is not None:
+            self._convolutions.setdefault(convolution.mode, set()).add(convolution)
         self._note(call, work)
 
     def _note(self, call: Call, work: Work | None) -> None:

@@ -6,8 +6,10 @@ import statistics
 
 import numpy as np
 
+import goodput.formulas.aten  # noqa: F401 - registers the formulas that reasons speak of
 from goodput.capacity.profile import Capacity, Peak
 from goodput.errors import NotMeasuredError
+from goodput.formulas.registry import has_formula
 from goodput.report import limits
 from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
@@ -190,7 +192,9 @@ def _reason(trace: Trace, table: Invocations, row: int) -> str:
         return "no roof for its mode"
     if table.link[row] == Link.NONE:
         return "no operator launched it in the trace"
-    return "no formula" if trace.strings[int(table.shapes[row])] else "no shapes or no formula"
+    # The formula exists and still says nothing: the trace lacks what it would count.
+    known = has_formula(trace.strings[int(table.operator[row])])
+    return "its shapes were not recorded" if known else "no formula"
 
 
 def _warnings(recording: Recording, capacity: Capacity | None, scale: float) -> tuple[str, ...]:

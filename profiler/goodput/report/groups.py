@@ -19,6 +19,8 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "kernel": ("kernel", "operator", "phase", "mode"),
 }
 """The columns that each view groups by."""
+UNCOVERED = 0.05
+"""A group with at most this share of unmodelled time has ratios: lower bounds, as the step has."""
 _NAMES = ("operator", "phase", "module", "dtype", "shapes", "kernel")
 
 
@@ -71,7 +73,8 @@ def _rows(
 
     calls = total(np.ones(len(table)))
     seconds = total(costs.seconds)
-    lacking = total(((table.kind == Kind.COMPUTE) & ~costs.known).astype(np.float64))
+    blind = (table.kind == Kind.COMPUTE) & ~costs.known
+    lacking = total(costs.seconds * blind)
     worked = table.modelled.astype(np.float64)
     unknown_work = total(1.0 - worked) * (total(worked) == 0)
     useful = total(costs.useful)
@@ -88,7 +91,8 @@ def _rows(
     link = _dominant(groups, table.link, costs.seconds, len(Link), count)
     rows = []
     for g in range(count):
-        known = bool(lacking[g] == 0) and seconds[g] > 0
+        covered = bool(lacking[g] <= UNCOVERED * seconds[g])
+        known = covered and seconds[g] > 0
         work_known = unknown_work[g] == 0
         work = {name: float(v[g]) if work_known else None for name, v in sums.items()}
         names = _names(trace, int(first[g]), keys)
@@ -107,8 +111,8 @@ def _rows(
                 special=work["special"],
                 bytes=work["bytes"],
                 device_seconds=float(seconds[g]),
-                ideal_seconds=float(ideal[g]) if ideal_known[g] and lacking[g] == 0 else None,
-                lost_seconds=float(seconds[g] - useful[g]) if lacking[g] == 0 else None,
+                ideal_seconds=float(ideal[g]) if ideal_known[g] and covered else None,
+                lost_seconds=float(seconds[g] - useful[g]) if covered else None,
                 goodput=float(useful[g] / seconds[g]) if known else None,
                 roofline_efficiency=(
                     float(ideal[g] / seconds[g]) if known and ideal_known[g] else None
@@ -138,12 +142,18 @@ def _dominant(
 
 
 def _merged(path: str, rows: list[OperatorRow]) -> OperatorRow:
-    def total(name: str) -> float | None:
-        values = [getattr(row, name) for row in rows]
-        return None if any(value is None for value in values) else float(sum(values))
-
     seconds = sum(row.device_seconds for row in rows)
-    lost, ideal = total("lost_seconds"), total("ideal_seconds")
+
+    def total(name: str, stands_in: str = "") -> float | None:
+        """The sum over the rows; those without a value may be few, and count as `stands_in`."""
+        values = [getattr(row, name) for row in rows]
+        blind = [row for row, value in zip(rows, values, strict=True) if value is None]
+        if sum(row.device_seconds for row in blind) > UNCOVERED * seconds:
+            return None
+        others = sum(getattr(row, stands_in) for row in blind) if stands_in else 0.0
+        return float(sum(value for value in values if value is not None) + others)
+
+    lost, ideal = total("lost_seconds", "device_seconds"), total("ideal_seconds")
     largest = max(rows, key=lambda row: row.device_seconds)
     return OperatorRow(
         operator="",

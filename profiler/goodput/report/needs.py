@@ -1,14 +1,19 @@
-"""Which roofs a recording needs measured: its math modes and its own largest contractions."""
+"""Which roofs a recording needs measured: its math modes and its own largest problems."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 
 from goodput.trace.recording import Recording
 from goodput.work import Contraction
+from goodput_kernels.convolution import Convolution
 
 LARGEST = 3
-"""How many of a mode's largest contractions stand beside the standard shapes."""
+"""How many of a mode's largest problems of a kind stand beside the standard shapes."""
+_Problem = TypeVar("_Problem", Contraction, Convolution)
 
 
 def modes_of(recording: Recording) -> tuple[str, ...]:
@@ -22,8 +27,17 @@ def modes_of(recording: Recording) -> tuple[str, ...]:
 
 def largest_contractions(recording: Recording) -> tuple[Contraction, ...]:
     """The distinct contractions with most FLOPs, at most `LARGEST` of each mode."""
-    chosen: list[Contraction] = []
-    for contraction in sorted(set(recording.work.contractions), key=lambda c: (-c.flops, repr(c))):
-        if sum(c.mode == contraction.mode for c in chosen) < LARGEST:
-            chosen.append(contraction)
+    return _largest(recording.work.contractions)
+
+
+def largest_convolutions(recording: Recording) -> tuple[Convolution, ...]:
+    """The distinct convolutions with most FLOPs, at most `LARGEST` of each mode."""
+    return _largest(recording.work.convolutions)
+
+
+def _largest(problems: Iterable[_Problem]) -> tuple[_Problem, ...]:
+    chosen: list[_Problem] = []
+    for problem in sorted(set(problems), key=lambda p: (-p.flops, repr(p))):
+        if sum(other.mode == problem.mode for other in chosen) < LARGEST:
+            chosen.append(problem)
     return tuple(chosen)

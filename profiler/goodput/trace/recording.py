@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from goodput.trace.table import Trace
 from goodput.work import Contraction, Work
+from goodput_kernels.convolution import Convolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,14 @@ class WorkEntry:
 
 @dataclass(frozen=True, slots=True)
 class WorkPass:
-    """One counted step: its calls, and the largest contractions of each math mode."""
+    """One counted step: its calls, and the largest problems of each math mode.
+
+    `contractions` and `convolutions` are the program's own shapes for the roofs to be measured at.
+    """
 
     entries: tuple[WorkEntry, ...] = ()
     contractions: tuple[Contraction, ...] = ()
+    convolutions: tuple[Convolution, ...] = ()
     failure: str = ""
 
 

@@ -13,15 +13,14 @@ from goodput.capacity.profile import Capacity, Peak, Provenance
 from goodput.device import DeviceIdentity
 from goodput.measure.bouts import Bench, Protocol
 from goodput.measure.statistics import median
-from goodput.work import Call, Contraction, TensorSpec
+from goodput.work import Contraction
+from goodput_kernels.convolution import Convolution
 
 torch = pytest.importorskip("torch", reason="capacity is measured through torch")
 
 DEVICE = DeviceIdentity("cpu", "Even CPU, 1 core", 1, 1 << 30, 1 << 16)
 OWN = Contraction(1, 96, 64, 32, "float32")
-CONV = Call(
-    "aten::conv2d", (TensorSpec((2, 4, 8, 8), "float32"), TensorSpec((4, 4, 3, 3), "float32"))
-)
+CONV = Convolution("float32", (2, 4, 8, 8), (4, 4, 3, 3), (1, 1), (0, 0), (1, 1))
 PLAIN = Needs(("float32",))
 
 
@@ -113,7 +112,7 @@ def test_only_what_is_missing_is_measured(machine):
     for needs in [
         Needs(("float32", "float64")),
         Needs(("float32",), (OWN,)),
-        Needs(("float32",), (), (CONV, Call("aten::mm"))),
+        Needs(("float32",), (), (CONV,)),
     ]:
         said = []
         capacity = capacity_of(DEVICE, needs, progress=said.append)
