@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
+
+from goodput.frontends.torch_private import compile_is_used
 
 # What torch says to the user about the hooks below, once for each compiled module.
 _HOOK_WARNING = r"Using `torch\.compile\(module\)` when there are global hooks"
@@ -29,7 +31,7 @@ def module_names() -> dict[int, str]:
     modules = [item for item in gc.get_objects() if _is_module(item)]
     owned = {id(part) for module in modules for part in module.children()}
     roots = [module for module in modules if id(module) not in owned]
-    roots.sort(key=_parameters, reverse=True)
+    roots.sort(key=parameter_count, reverse=True)
     names: dict[int, str] = {}
     taken: set[str] = set()
     for place, root in enumerate(roots):
@@ -44,12 +46,14 @@ def _is_module(item: object) -> bool:
     return issubclass(type(item), torch.nn.Module) and "_modules" in item.__dict__
 
 
-def _parameters(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters() if not _is_lazy(p))
+def parameter_count(module: torch.nn.Module) -> int:
+    """The elements of all parameters of a module."""
+    return element_count(module.parameters())
 
 
-def _is_lazy(parameter: torch.Tensor) -> bool:
-    return torch.nn.parameter.is_lazy(parameter)
+def element_count(parameters: Iterable[torch.Tensor]) -> int:
+    """The elements of all `parameters`; those without a shape yet have none."""
+    return sum(p.numel() for p in parameters if not torch.nn.parameter.is_lazy(p))
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -84,7 +88,8 @@ class ModuleWatch:
         """Scans for names and installs the hooks."""
         self._names = module_names()
         self._local = threading.local()
-        warnings.filterwarnings("ignore", message=_HOOK_WARNING)
+        if compile_is_used():
+            warnings.filterwarnings("ignore", message=_HOOK_WARNING)
         self._handles = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave, always_call=True),

@@ -58,11 +58,12 @@ class TorchProgram:
     ) -> None:
         self._stop_after = stop_after
         self._trace_path = scratch / "trace.json"
-        self._finder = StepFinder(self._boundary, self._restart)
+        self._finder = StepFinder(self._boundary, self._restart, self._fault)
         self._guard = ProfilerGuard(self._interrupt)
         self._counter = TorchCounter(lambda: self._finder.optimizing_task)
         self._profiler = TorchProfiler(self._trace_path, self._guard)
         self._explicit = False
+        self._failure = ""
         self._passes = Passes(
             options,
             Instruments(
@@ -88,7 +89,10 @@ class TorchProgram:
     def step(self) -> None:
         """The program says itself that a step ends here: from now on only that counts."""
         self.expect_explicit_steps()
-        self._passes.boundary("explicit")
+        try:
+            self._passes.boundary("explicit")
+        except Exception as error:  # noqa: BLE001 - the border with the user's program
+            self._fault(error)
 
     def expect_explicit_steps(self) -> None:
         """From now on only `step` makes boundaries; what was found before is forgotten."""
@@ -107,7 +111,7 @@ class TorchProgram:
             device=torch_device.identity(),
             environment=torch_device.environment(),
             kind="explicit" if self._explicit else self._finder.kind,
-            warnings=tuple(filter(None, [self._counter.refusal])),
+            warnings=tuple(filter(None, [self._failure, self._counter.refusal])),
         )
 
     def _boundary(self, key: Hashable) -> None:
@@ -119,6 +123,16 @@ class TorchProgram:
 
     def _interrupt(self) -> None:
         self._passes.interrupt()
+
+    def _fault(self, error: Exception) -> None:
+        """An error of ours ends the measuring, not the program."""
+        self._failure = (
+            f"goodput itself failed ({type(error).__name__}: {error}) and measured nothing more"
+        )
+        self._passes.restart()
+        self._passes.state = State.DONE
+        self._finder.retire()
+        self._guard.remove()
 
     def _done(self) -> None:
         self._finder.retire()

@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from goodput.frontends.torch_modules import element_count, parameter_count
 from goodput.frontends.torch_private import NO_TASK, backward_task
 from goodput.frontends.torch_roots import RootCalls
 
@@ -38,6 +39,7 @@ class StepFinder:
     Args:
         on_boundary: called at each boundary.
         on_restart: called when what was taken for steps so far were none.
+        on_fault: called with an error of ours, which must not reach the program.
 
     Attributes:
         kind: `training`, `inference`, or "" while that is not known.
@@ -45,9 +47,15 @@ class StepFinder:
         retired: whether the search is over; an optimizer step after inference starts it again.
     """
 
-    def __init__(self, on_boundary: OnBoundary, on_restart: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_boundary: OnBoundary,
+        on_restart: Callable[[], None],
+        on_fault: Callable[[Exception], None],
+    ) -> None:
         self._on_boundary = on_boundary
         self._on_restart = on_restart
+        self._on_fault = on_fault
         self._roots = RootCalls(self._root_called)
         self._handles: list[Any] = []
         self._sizes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -105,12 +113,16 @@ class StepFinder:
 
     def _optimizer_stepped(self, optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
         self.optimizing_task = None
-        if self._explicit:
+        if self._explicit or (self.retired and self.kind == "training"):
             return
+        try:
+            self._step_ended(optimizer)
+        except Exception as error:  # noqa: BLE001 - the border with the user's program
+            self._on_fault(error)
+
+    def _step_ended(self, optimizer: Optimizer) -> None:
         if self.kind != "training":
             self._become("training")
-        elif self.retired:
-            return
         size = self._size_of(optimizer, _optimizer_size)
         if size > self._main_size:
             self._adopt(optimizer, size)
@@ -126,6 +138,14 @@ class StepFinder:
         self._boundary(self._calls)
 
     def _root_called(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        try:
+            self._count_call(module, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - the border with the user's program
+            self._on_fault(error)
+
+    def _count_call(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         if self._pending:
@@ -148,7 +168,7 @@ class StepFinder:
     ) -> None:
         if not self._roots.is_root(module):
             return
-        size = self._size_of(module, _module_size)
+        size = self._size_of(module, parameter_count)
         if size > self._main_size:
             self._adopt(module, size)
         elif not self._is_main(module):
@@ -201,8 +221,4 @@ def signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
 
 
 def _optimizer_size(optimizer: Optimizer) -> int:
-    return sum(p.numel() for group in optimizer.param_groups for p in group["params"])
-
-
-def _module_size(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+    return element_count(p for group in optimizer.param_groups for p in group["params"])

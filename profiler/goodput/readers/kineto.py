@@ -229,8 +229,8 @@ def _call_warnings(events: Events, calls: Calls) -> tuple[str, ...]:
         )
     if calls.untyped_lists:
         warnings.append(
-            f"{calls.untyped_lists} distinct calls take lists of tensors, whose element type no "
-            f"trace records; they are counted as {calls.list_dtype}, the trace's commonest"
+            f"a trace records no element type for lists of tensors ({calls.untyped_lists} distinct "
+            f"calls here); they are counted as {calls.list_dtype}, the trace's commonest"
         )
     return tuple(warnings)
 

@@ -45,7 +45,7 @@ class WhenImported(importlib.abc.MetaPathFinder):
             specs = (
                 finder.find_spec(fullname, path, target)
                 for finder in sys.meta_path
-                if finder is not self
+                if finder is not self and hasattr(finder, "find_spec")
             )
             spec = next((found for found in specs if found is not None), None)
         finally:

@@ -13,6 +13,9 @@ import numpy as np
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import WORK_COLUMNS, Integers, Invocations, Kind, Trace
 
+# A trace records no element type for a list of tensors, so the counted call knows better.
+_LIST = "tensors)"
+
 # Two counts of one operator that agree to this are the same: both are exact integers, but a step
 # may differ from the next by a data-dependent row or two (a last partial batch, dropped tokens).
 _AGREE = 1e-3
@@ -117,7 +120,8 @@ def _take(
         blind = not columns["modelled"][row]
         masked = entry.work.dense_flops != entry.work.flops
         same = entry.work.dense_flops == columns["dense_flops"][row]
-        if not blind and not (masked and same):
+        listed = _LIST in entry.shapes
+        if not blind and not listed and not (masked and same):
             continue
         for name in WORK_COLUMNS:
             columns[name][row] = getattr(entry.work, name)

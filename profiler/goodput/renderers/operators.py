@@ -85,7 +85,7 @@ def _notes(
         )
     cells = {cell for column in columns for cell in column.cells}
     if FASTER in cells:
-        notes.append(f"{FASTER}: faster than the roof it is held against; a cache served it")
+        notes.append(f"{FASTER}: a cache served it, or its roof was measured too low")
     if BROKEN in cells and not report.errors:
         notes.append(
             f"{BROKEN}: above {percent(LIMIT, 0)} of its roof, in too little time to judge"

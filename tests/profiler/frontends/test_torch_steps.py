@@ -28,7 +28,8 @@ class Watch:
     def __init__(self):
         self.keys = []
         self.restarts = 0
-        self.finder = StepFinder(self.keys.append, self._restart)
+        self.faults = []
+        self.finder = StepFinder(self.keys.append, self._restart, self.faults.append)
 
     def _restart(self):
         self.restarts += 1
@@ -45,6 +46,7 @@ def watch():
     found.finder.install()
     yield found
     found.finder.remove()
+    assert found.faults == []
     assert "__call__" not in Net.__dict__, "a wrapper is left on the class"
     assert "__call__" not in torch.nn.Linear.__dict__
 
@@ -253,6 +255,32 @@ def test_a_saved_model_holds_nothing_of_ours():
     assert b"goodput" not in pickle.dumps(model)
     assert not model._forward_hooks
     assert not model._forward_pre_hooks
+
+
+def test_a_fault_of_ours_does_not_reach_the_program():
+    faults = []
+
+    def broken(_key):
+        raise ValueError("ours")
+
+    finder = StepFinder(broken, lambda: None, faults.append)
+    finder.install()
+    try:
+        model, x = Net(), torch.randn(4, 8)
+        train(model, torch.optim.SGD(model.parameters(), lr=0.1), x)
+        with torch.no_grad():
+            model(x)
+    finally:
+        finder.remove()
+    assert [str(fault) for fault in faults] == ["ours"]
+
+
+def test_lazy_modules_have_no_size_yet(watch):
+    model = torch.nn.Sequential(torch.nn.LazyLinear(4)).eval()
+    with torch.no_grad():
+        model(torch.randn(1, 3))
+        model(torch.randn(1, 3))
+    assert len(watch.keys) == 2
 
 
 def test_explicit_steps_leave_no_boundary_of_ours(watch):

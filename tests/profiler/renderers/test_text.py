@@ -48,7 +48,7 @@ def test_a_soft_roof_may_be_passed_and_the_note_says_why(report: Report) -> None
     row = next(line for line in text.splitlines() if line.startswith("add_"))
     assert "> 100 %" in row
     assert "140" not in row
-    assert "> 100 %: faster than the roof" in text
+    assert "> 100 %: a cache served it" in text
 
 
 def test_unknown_is_never_zero(unknown_report: Report) -> None:
