@@ -192,7 +192,7 @@ def test_a_program_that_cannot_be_counted_is_timed():
 
 def test_counting_that_failed_is_not_tried_again():
     stage = Stage()
-    stage.work = WorkPass((), (), "counting mylib::op failed: no")
+    stage.work = WorkPass(failure="counting mylib::op failed: no")
     stage.run(60)
     assert stage.log.count("count") == 1
     assert "counting mylib::op failed" in stage.passes.finish().warnings[0]
