@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goodput.capacity.profile import Capacity, Peak
-from goodput.renderers.ratios import ratio
+from goodput.renderers.ratios import SOFT, efficiency, ratio
 from goodput.report.model import Report, StepSummary, Totals
 from goodput.units import UNKNOWN, seconds, si
 
@@ -29,7 +29,10 @@ def headline(report: Report) -> tuple[tuple[str, str], ...]:
         ("program goodput", _goodput(totals)),
         ("MFU", _against_datasheet(totals.mfu, report)),
         ("HFU", _against_datasheet(totals.hfu, report)),
-        ("roofline", f"{ratio(totals.roofline_efficiency)} of the device time was ideal"),
+        (
+            "roofline",
+            f"{efficiency(totals.roofline_efficiency, bound=SOFT)} of the device time was ideal",
+        ),
         ("step", _step(report.step)),
         ("useful", _useful(totals)),
     ]

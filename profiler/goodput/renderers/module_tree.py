@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from goodput.renderers.operators import share_of, whole_seconds
-from goodput.renderers.ratios import ratio
+from goodput.renderers.ratios import BROKEN, TOO_SHORT, ratio
 from goodput.renderers.tables import Column, Table
 from goodput.report.model import OperatorRow, Report
 from goodput.units import seconds
@@ -104,8 +104,11 @@ def module_table(report: Report) -> Table | None:
     if not lines:
         return None
     left = len(everything) - len(lines)
-    notes = (f"… {left} more; every module with --by module",) if left else ()
-    return Table("Modules, each with what ran inside it", _columns(lines, report), notes)
+    notes = [f"… {left} more; every module with --by module"] if left else []
+    columns = _columns(lines, report)
+    if any(BROKEN in column.cells for column in columns) and not report.errors:
+        notes.append(TOO_SHORT)
+    return Table("Modules, each with what ran inside it", columns, tuple(notes))
 
 
 def _columns(lines: list[Branch], report: Report) -> tuple[Column, ...]:

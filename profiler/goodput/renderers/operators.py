@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from goodput.renderers.ratios import BROKEN, FASTER, efficiency, ratio
+from goodput.renderers.ratios import BROKEN, FASTER, TOO_SHORT, efficiency, ratio
 from goodput.renderers.tables import Column, Table, filled
-from goodput.report.model import LIMIT, OperatorRow, Report
+from goodput.report.model import OperatorRow, Report
 from goodput.units import percent, seconds
 
 SHOWN = 15
@@ -87,7 +87,5 @@ def _notes(
     if FASTER in cells:
         notes.append(f"{FASTER}: a cache served it, or its roof was measured too low")
     if BROKEN in cells and not report.errors:
-        notes.append(
-            f"{BROKEN}: above {percent(LIMIT, 0)} of its roof, in too little time to judge"
-        )
+        notes.append(TOO_SHORT)
     return tuple(notes)

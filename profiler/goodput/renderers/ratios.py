@@ -10,6 +10,10 @@ FASTER = "> 100 %"
 
 # Only a compute roof is a hard limit: a cached operator may well be faster than its memory roof.
 _HARD_BOUNDS = ("", "compute")
+SOFT = "memory"
+"""A bound that is no hard limit, for what several bounds made."""
+TOO_SHORT = f"{BROKEN}: above {percent(LIMIT, 0)} of its roof, in too little time to judge"
+"""The note under a table with a broken ratio, where the report as a whole has no error."""
 
 
 def ratio(value: float | None) -> str:
