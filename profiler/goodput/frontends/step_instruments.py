@@ -44,6 +44,9 @@ class StepCounter(Protocol):
     def start(self) -> bool:
         """Begins to count; False where this program cannot be counted now."""
 
+    def can_stop(self) -> bool:
+        """Whether counting can end here; if not, it goes on to the next boundary."""
+
     def stop(self) -> WorkPass:
         """Ends counting and says what was counted."""
 

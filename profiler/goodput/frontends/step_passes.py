@@ -139,7 +139,8 @@ class Passes:
 
     def _step(self, key: Hashable, seconds: float) -> None:
         if self.state is State.COUNT:
-            self._end_count(key)
+            if self._tools.counter.can_stop():
+                self._end_count(key)
         elif self.state is State.WARMUP:
             self._warmup.append(seconds)
         elif self.state is State.PROFILE:

@@ -75,14 +75,20 @@ class CallTranslator:
         query, key = values.get("query"), values.get("key")
         if not isinstance(query, torch.Tensor) or not isinstance(key, torch.Tensor):
             return None
-        whole = query.numel() // query.shape[-1] * key.shape[-2] if query.numel() else 0
         if not mask.numel():
             return None
+        # The mask's last dimension is the keys in every layout; key itself may be [B, S, H, D].
+        keys = mask.shape[-1] if mask.shape[-1] > 1 else key.shape[-2]
+        whole = query.numel() // query.shape[-1] * keys if query.numel() else 0
+        return self.open_entries(mask) * whole // mask.numel()
+
+    def open_entries(self, mask: torch.Tensor) -> int:
+        """Entries of `mask` that let a pair through; each mask is counted once."""
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)
         known = self._pairs.get(identity)
         if known is None:
             known = self._pairs[identity] = (mask, _open_entries(mask))
-        return known[1] * whole // mask.numel()
+        return known[1]
 
 
 def argument(value: Any) -> Argument:

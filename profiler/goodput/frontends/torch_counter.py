@@ -20,15 +20,18 @@ from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
+from goodput.frontends.torch_attention import PRODUCTS, AttentionWatch, Share, share_of
 from goodput.frontends.torch_calls import CallTranslator, tensors_in
 from goodput.frontends.torch_private import (
     NO_TASK,
     backward_task,
+    close_function_mode,
     composite_key,
     is_zero,
     last_sequence,
     name_of,
     node_sequence,
+    open_function_modes,
     open_modes,
     packet_of,
     pop_mode,
@@ -85,6 +88,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._entries: list[WorkEntry] = []
         self._contractions: dict[str, set[Contraction]] = {}
         self._convolutions: dict[str, set[Convolution]] = {}
+        self._watch = AttentionWatch()
+        self._share_of_node: dict[int, Share] = {}
         self._module_of_node: dict[int, str] = {}
         self._creates_graph: dict[int, bool] = {}
         self.failure = ""
@@ -102,10 +107,13 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if open_modes():
             return False
         self.__enter__()  # type: ignore[no-untyped-call]
+        if not open_function_modes():
+            self._watch.__enter__()  # type: ignore[no-untyped-call]  # its own base hook
         return True
 
     def leave(self) -> None:
-        """Stops counting, wherever in the stack of modes it stands by now."""
+        """Stops counting, wherever in the stacks of modes it stands by now."""
+        close_function_mode(self._watch)
         above: list[Any] = []
         while open_modes():
             mode = pop_mode()
@@ -178,6 +186,9 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             work = _torch_work(func, args, kwargs, result, call)
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
+        if work is not None and call.name in PRODUCTS:
+            share = self._attention_share()
+            work = share.of(work) if share is not None else work
         contraction = contraction_of(call)
         if contraction is not None:
             self._contractions.setdefault(contraction.mode, set()).add(contraction)
@@ -185,6 +196,21 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if convolution is not None:
             self._convolutions.setdefault(convolution.mode, set()).add(convolution)
         self._note(call, work)
+
+    def _attention_share(self) -> Share | None:
+        """The open share of the attention that the product at hand belongs to, if any.
+
+        A forward product is told by the call around it, a backward one by its forward product.
+        """
+        attended = self._watch.current
+        if attended is None:
+            sequence = node_sequence()
+            return self._share_of_node.get(sequence) if sequence is not None else None
+        mask = attended.mask
+        share = share_of(attended, None if mask is None else self._translator.open_entries(mask))
+        if share is not None and torch.is_grad_enabled():
+            self._share_of_node[last_sequence()] = share
+        return share
 
     def _note(self, call: Call, work: Work | None) -> None:
         phase, module = self._place()

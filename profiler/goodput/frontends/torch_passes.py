@@ -10,7 +10,7 @@ import torch
 from goodput.frontends.step_instruments import Clock
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch
-from goodput.frontends.torch_private import compile_is_used
+from goodput.frontends.torch_private import compile_is_used, open_modes
 from goodput.trace.recording import WorkPass
 
 _cuda: Any = torch.cuda  # untyped in torch
@@ -54,41 +54,89 @@ class TorchTimer:
 class TorchCounter:
     """Counts one step under a dispatch mode; never a program with compiled code in it.
 
+    `torch.inference_mode` puts the dispatcher's state back when it ends, so a mode that was opened
+    outside of it must not be closed inside. A step without a backward pass is therefore counted
+    root call by root call: what is opened there is closed in the same frame.
+
     Args:
         optimizing_task: while an optimizer steps, the backward pass it steps in (-1: in none).
+        forward_only: whether the step that begins is known to have no backward pass.
     """
 
-    def __init__(self, optimizing_task: Callable[[], int | None]) -> None:
+    def __init__(
+        self, optimizing_task: Callable[[], int | None], forward_only: Callable[[], bool]
+    ) -> None:
         self._optimizing_task = optimizing_task
+        self._forward_only = forward_only
         self._modules = ModuleWatch()
         self._mode: WorkCounter | None = None
+        self._by_calls = False
+        self._is_open = False
+        self._opened_in_inference = False
         self.refusal = ""
 
     def start(self) -> bool:
         """Begins to count; False where this program cannot be counted now."""
-        if compile_is_used():
-            self.refusal = (
-                "the program uses torch.compile, so no step was counted live: work comes from the "
-                "profiled shapes"
-            )
+        self.refusal = self._refusal()
+        if self.refusal:
             return False
         mode = WorkCounter(Surroundings(lambda: self._modules.current, self._optimizing_task))
-        if not mode.enter():
-            self.refusal = "the program runs under a dispatch mode of its own, so none was counted"
-            return False
         self._modules.start()
         self._mode = mode
-        self.refusal = ""
+        self._by_calls = self._forward_only()
+        if not self._by_calls:
+            self._open(mode)
         return True
+
+    def can_stop(self) -> bool:
+        """Whether counting can end here: not inside an inference mode that began under it."""
+        return not self._is_open or self._opened_in_inference or not _inferring()
 
     def stop(self) -> WorkPass:
         """Ends counting and says what was counted."""
         if self._mode is None:
             return WorkPass()
-        self._mode.leave()
+        if self.can_stop():
+            self._close()
+        else:
+            self._mode.failure = "counting was interrupted"  # it only passes operators on now
         self._modules.stop()
         counted, self._mode = self._mode.result(), None
         return counted
+
+    def resume(self) -> None:
+        """A root call begins."""
+        if self._by_calls and self._mode is not None and not self._is_open:
+            self._open(self._mode)
+
+    def suspend(self) -> None:
+        """A root call ended."""
+        if self._by_calls and self._is_open:
+            self._close()
+
+    def _refusal(self) -> str:
+        if compile_is_used():
+            return (
+                "the program uses torch.compile, so no step was counted live: work comes from the "
+                "profiled shapes"
+            )
+        if open_modes():
+            # A mode of the program's that closes before ours would take ours off in its place.
+            return "the program runs under a dispatch mode of its own, so no step was counted live"
+        return ""
+
+    def _open(self, mode: WorkCounter) -> None:
+        self._opened_in_inference = _inferring()
+        self._is_open = mode.enter()
+
+    def _close(self) -> None:
+        if self._is_open and self._mode is not None:
+            self._is_open = False
+            self._mode.leave()
+
+
+def _inferring() -> bool:
+    return torch.is_inference_mode_enabled()
 
 
 def uses_device() -> bool:

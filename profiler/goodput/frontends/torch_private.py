@@ -55,6 +55,23 @@ def push_mode(mode: Any) -> None:
     _modes._push_on_torch_dispatch_stack(mode)
 
 
+def open_function_modes() -> int:
+    """How many modes that see torch functions are open in this thread."""
+    return int(_modes._len_torch_function_stack())
+
+
+def close_function_mode(mode: Any) -> None:
+    """Takes `mode` off, wherever in the stack of function modes it stands; others stay."""
+    above: list[Any] = []
+    while open_function_modes():
+        found = _modes._pop_torch_function_stack()
+        if found is mode:
+            break
+        above.append(found)
+    for other in reversed(above):
+        _modes._push_on_torch_function_stack(other)
+
+
 def is_zero(tensor: torch.Tensor) -> bool:
     """Whether a tensor is a zero that takes no memory (a forward-mode tangent)."""
     return bool(tensor._is_zerotensor())

@@ -58,9 +58,11 @@ class TorchProgram:
     ) -> None:
         self._stop_after = stop_after
         self._trace_path = scratch / "trace.json"
-        self._finder = StepFinder(self._boundary, self._restart, self._fault)
+        self._counter = TorchCounter(
+            lambda: self._finder.optimizing_task, lambda: self._finder.forward_only
+        )
+        self._finder = StepFinder(self._boundary, self._restart, self._fault, self._counter)
         self._guard = ProfilerGuard(self._interrupt)
-        self._counter = TorchCounter(lambda: self._finder.optimizing_task)
         self._profiler = TorchProfiler(self._trace_path, self._guard)
         self._explicit = False
         self._failure = ""

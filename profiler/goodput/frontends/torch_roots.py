@@ -31,12 +31,13 @@ ModuleCall: TypeAlias = Callable[["torch.nn.Module", tuple[Any, ...], dict[str, 
 class RootCalls:
     """Calls `on_call(module, args, kwargs)` before each module call that no other module made.
 
-    Recomputed modules inside a backward pass are not told. What `on_call` raises reaches the
+    `on_return()` is called after it, in the same frame. Recomputed modules inside a backward pass are not told. What `on_call` raises reaches the
     program.
     """
 
-    def __init__(self, on_call: ModuleCall) -> None:
+    def __init__(self, on_call: ModuleCall, on_return: Callable[[], None]) -> None:
         self._on_call = self._told = on_call
+        self.on_return = on_return
         self.inside = False
         self._learning = False
         self._wrapped: dict[type, tuple[Any, Any]] = {}
@@ -164,6 +165,7 @@ def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
             return call(*args, **kwargs)
         finally:
             watch.inside = False
+            watch.on_return()
 
     return __call__
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch.optim.optimizer import (
@@ -28,6 +28,16 @@ _TRAINING_PATIENCE = 16
 micro-batches than that are rarely accumulated, and a later optimizer step still wins."""
 
 
+class AroundCalls(Protocol):
+    """What wants to know of root calls: they are the only code sure to end as it began."""
+
+    def resume(self) -> None:
+        """A root call begins."""
+
+    def suspend(self) -> None:
+        """It ends."""
+
+
 class StepFinder:
     """Finds the boundaries between the steps of the running program.
 
@@ -40,10 +50,12 @@ class StepFinder:
         on_boundary: called at each boundary.
         on_restart: called when what was taken for steps so far were none.
         on_fault: called with an error of ours, which must not reach the program.
+        around: told before and after each root call.
 
     Attributes:
         kind: `training`, `inference`, or "" while that is not known.
         optimizing_task: while an optimizer steps, the backward pass it steps in (-1: in none).
+        forward_only: whether the step that begins is known to have no backward pass.
         retired: whether the search is over; an optimizer step after inference starts it again.
     """
 
@@ -52,11 +64,13 @@ class StepFinder:
         on_boundary: OnBoundary,
         on_restart: Callable[[], None],
         on_fault: Callable[[Exception], None],
+        around: AroundCalls,
     ) -> None:
         self._on_boundary = on_boundary
         self._on_restart = on_restart
         self._on_fault = on_fault
-        self._roots = RootCalls(self._root_called)
+        self._around = around
+        self._roots = RootCalls(self._root_called, around.suspend)
         self._handles: list[Any] = []
         self._sizes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._reset()
@@ -72,6 +86,7 @@ class StepFinder:
         self._calls_ever = 0
         self._signature: Hashable = None
         self._pending = False
+        self.forward_only = False
 
     def install(self) -> None:
         """Starts to look for steps."""
@@ -142,13 +157,14 @@ class StepFinder:
     ) -> None:
         try:
             self._count_call(module, args, kwargs)
+            self._around.resume()
         except Exception as error:  # noqa: BLE001 - the border with the user's program
             self._on_fault(error)
 
     def _count_call(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        if self._pending:
+        if self._pending and not torch.is_inference_mode_enabled():
             self._pending = False
             self._boundary(self._calls)
         self._calls += 1
@@ -173,6 +189,7 @@ class StepFinder:
             self._adopt(module, size)
         elif not self._is_main(module):
             return
+        self.forward_only = not (module.training and torch.is_grad_enabled())
         ended, self._signature = self._signature, signature(args, kwargs)
         self._boundary(ended)
 

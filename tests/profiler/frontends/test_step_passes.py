@@ -34,6 +34,7 @@ class Stage:
         self.key = None
         self.work = WorkPass((ENTRY,))
         self.stop_after = False
+        self.stoppable = True
         self.passes = Passes(
             options or PassOptions(),
             Instruments(
@@ -79,6 +80,9 @@ class _Counter:
         if self.stage.countable:
             self.stage.log.append("count")
         return self.stage.countable
+
+    def can_stop(self):
+        return self.stage.stoppable
 
     def stop(self):
         self.stage.log.append("counted")
@@ -188,6 +192,16 @@ def test_a_program_that_cannot_be_counted_is_timed():
     stage = Stage(countable=False).run(60)
     assert stage.log[0] == "undisturbed"
     assert stage.passes.finish().work == WorkPass()
+
+
+def test_a_count_that_cannot_stop_goes_on_to_the_next_boundary():
+    stage = Stage()
+    stage.stoppable = False
+    stage.run(3)
+    assert stage.log == ["count"]
+    stage.stoppable = True
+    stage.run(1)
+    assert stage.log == ["count", "counted"]
 
 
 def test_counting_that_failed_is_not_tried_again():

@@ -1,0 +1,99 @@
+"""Which products belong to an attention that torch takes apart (its `math` kernel).
+
+Such attention reaches the counter as plain batched products over all pairs, forward and backward.
+The call above them knows the mask: its open pairs are useful, the rest are computed as padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from goodput.formulas.attention import causal_pairs
+from goodput.work import Work
+
+PRODUCTS = frozenset({"aten::bmm", "aten::baddbmm"})
+"""The operators that the `math` kernel does its two products with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """One attention call: how many pairs a head has, and what says which of them are open.
+
+    `mask` is the call's mask tensor, None without one; `is_causal` is the top-left triangle.
+    """
+
+    queries: int
+    keys: int
+    is_causal: bool
+    mask: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`unmasked` of `pairs` pairs are open: exact, as both are whole numbers of the same mask."""
+
+    unmasked: int
+    pairs: int
+
+    def of(self, work: Work) -> Work:
+        """The work of one product over all pairs, its masked pairs told as padding."""
+        useful = work.flops * self.unmasked // self.pairs
+        return replace(work, flops=useful, padding_flops=work.flops - useful)
+
+
+class AttentionWatch(TorchFunctionMode):
+    """Knows the attention call that runs now; `current` is None outside one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.current: Attended | None = None
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs `func`, remembering an attention call while it runs."""
+        kwargs = kwargs or {}
+        if func is not torch.nn.functional.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        with self._during(*args, **kwargs):
+            return func(*args, **kwargs)
+
+    @contextmanager
+    def _during(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        **_: Any,
+    ) -> Iterator[None]:
+        del value, dropout_p
+        if not query.is_nested:
+            self.current = Attended(query.shape[-2], key.shape[-2], is_causal, attn_mask)
+        try:
+            yield
+        finally:
+            self.current = None
+
+
+def share_of(attended: Attended, open_entries: int | None) -> Share | None:
+    """The open share of the pairs; None where every pair is.
+
+    Args:
+        attended: the call.
+        open_entries: entries of its mask that let a pair through, None without a mask.
+    """
+    if attended.mask is not None and open_entries is not None and attended.mask.numel():
+        return Share(open_entries, attended.mask.numel())
+    pairs = attended.queries * attended.keys
+    if not attended.is_causal or not pairs:
+        return None
+    return Share(causal_pairs(attended.queries, attended.keys), pairs)
