@@ -88,7 +88,7 @@ class Passes:
             self.seen += 1
             if self._wall_is_over():
                 self._end_wall()
-                self._begin_profile()
+                self._advance()
             return
         now = self._tools.clock.now()
         self.seen += 1
@@ -135,7 +135,7 @@ class Passes:
 
     def _first_boundary(self) -> None:
         if not self._begin_count() and self._warm_enough():
-            self._leave_warmup()
+            self._advance()
 
     def _step(self, key: Hashable, seconds: float) -> None:
         if self.state is State.COUNT:
@@ -147,7 +147,7 @@ class Passes:
             self._profiled_step(key)
             return
         if self.state is State.WARMUP and self._warm_enough():
-            self._leave_warmup()
+            self._advance()
         elif self.state is State.WAITING:
             self._begin_profile()
 
@@ -189,11 +189,16 @@ class Passes:
             self._warm = settled or len(self._warmup) >= WARMUP_LIMIT
         return self._warm
 
-    def _leave_warmup(self) -> None:
+    def _advance(self) -> None:
+        """Begins what comes next after warm-up: a count that is still owed, then pass by pass."""
         expected = self._tools.next_key()
         usual = self._usual()
         countable = self._count_is_needed() and (expected is None or expected == usual)
-        if not (countable and self._begin_count()):
+        if countable and self._begin_count():
+            return
+        if self._wall_seconds:
+            self._begin_profile()
+        else:
             self._begin_wall()
 
     # Undisturbed steps.

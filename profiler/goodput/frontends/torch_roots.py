@@ -31,8 +31,8 @@ ModuleCall: TypeAlias = Callable[["torch.nn.Module", tuple[Any, ...], dict[str, 
 class RootCalls:
     """Calls `on_call(module, args, kwargs)` before each module call that no other module made.
 
-    `on_return()` is called after it, in the same frame. Recomputed modules inside a backward pass are not told. What `on_call` raises reaches the
-    program.
+    `on_return()` is called after it, in the same frame. Modules recomputed in a backward pass
+    are not told. What `on_call` raises reaches the program.
     """
 
     def __init__(self, on_call: ModuleCall, on_return: Callable[[], None]) -> None:

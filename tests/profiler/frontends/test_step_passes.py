@@ -172,6 +172,11 @@ def test_a_counted_step_of_another_kind_is_counted_again():
     assert stage.log[:5] == ["count", "counted", "count", "counted", "undisturbed"]
 
 
+def test_a_count_that_turns_out_unusual_is_repeated_after_the_undisturbed_steps():
+    stage = Stage(PassOptions(warmup=1)).run(1).run(1, 2.0, key=2).run(60)
+    assert stage.log[:6] == ["count", "counted", "undisturbed", "count", "counted", "profile"]
+
+
 def test_an_interval_known_to_be_of_another_kind_is_not_counted():
     stage = Stage().run(1).run(1, 5.0, key="prefill")
     stage.key = "prefill"
