@@ -68,6 +68,8 @@ class HostLinks:
         fallback: the innermost operator event of any kind.
         phase: the `Phase` inside each event.
         module, source: string indices into `strings`.
+        attention: the composite attention call that each is part of, or whose backward; `NOBODY`
+            outside of attention.
         inside: the number of events inside each.
         strings: the names' strings, module paths and source lines behind them.
     """
@@ -80,6 +82,7 @@ class HostLinks:
     phase: Integers
     module: Integers
     source: Integers
+    attention: Integers
     inside: Integers
     strings: list[str]
 
@@ -98,6 +101,10 @@ def link(events: Events, names: Names) -> HostLinks:
     linked = forward != NOBODY
     module[linked] = np.where(module[linked] == 0, module[forward[linked]], module[linked])
     source[linked] = np.where(source[linked] == 0, source[forward[linked]], source[linked])
+    attention = nearest(nesting, names.attention[host.name])
+    attention[linked] = np.where(
+        attention[linked] == NOBODY, attention[forward[linked]], attention[linked]
+    )
     return HostLinks(
         host=host,
         nesting=nesting,
@@ -107,6 +114,7 @@ def link(events: Events, names: Names) -> HostLinks:
         phase=_phases(host, nesting, rule),
         module=module,
         source=source,
+        attention=attention,
         inside=_inside(nesting),
         strings=strings.texts,
     )

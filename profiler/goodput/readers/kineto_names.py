@@ -31,6 +31,7 @@ _COLLECTIVE_KERNEL = re.compile(
 )
 _GRAPH_LAUNCH = re.compile(r"GraphLaunch$")
 _KERNEL_LAUNCH = re.compile(r"^(cu|cuda|hip)\w*Launch\w*Kernel|GraphLaunch$")
+_ATTENTION = "aten::_scaled_dot_product_attention_math"
 _BETWEEN_HOST_AND_DEVICE = ("Memcpy HtoD", "Memcpy DtoH")
 
 
@@ -60,6 +61,7 @@ class Names:
         composite: an operator that only calls others.
         bare: index, in `strings`, of the operator's name without its overload.
         overload: its overload's name, "" without one.
+        attention: the composite that attention is taken apart in.
         span: the span of a collective.
         collective: an operator that communicates.
         collective_kernel: a kernel that communicates.
@@ -74,6 +76,7 @@ class Names:
     composite: Flags
     bare: Integers
     overload: tuple[str, ...]
+    attention: Flags
     span: Flags
     collective: Flags
     collective_kernel: Flags
@@ -107,6 +110,7 @@ def classify(strings: Sequence[str]) -> Names:
         composite=_flags(names, is_composite),
         bare=np.asarray(bare, dtype=np.int64),
         overload=tuple(overloads),
+        attention=_flags(names, lambda text: text == _ATTENTION),
         span=_flags(strings, lambda text: text.startswith(_COLLECTIVE_SPAN)),
         collective=_flags(strings, _is_collective),
         collective_kernel=_flags(strings, lambda text: _COLLECTIVE_KERNEL.search(text) is not None),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goodput.readers import kineto_calls
+from goodput.readers.kineto_attention import open_pairs_only
 from goodput.readers.kineto_calls import Calls
 from goodput.readers.kineto_events import Column, DeviceEvents, Events, Host
 from goodput.readers.kineto_links import NOBODY, HostLinks, Strings, at, nearest
@@ -74,6 +75,7 @@ def device_rows(
         "events": at(links.inside, owner, 0),
         **_work(calls, call, owned & _first_of_owner(owner), owned),
     }
+    columns = open_pairs_only(columns, owner, links, names, events)
     table, place = _finished(columns, np.lexsort((device.start[first], begin)))
     return Rows(table, place[row], device.start, device.end, owners.kind, calls)
 
@@ -102,6 +104,7 @@ def host_rows(links: HostLinks, names: Names, events: Events, strings: Strings) 
         "events": events_inside,
         **_work(calls, call, everyone, everyone),
     }
+    columns = open_pairs_only(columns, owner, links, names, events)
     spans = np.nonzero(names.span[events.host.name])[0]
     columns = _with_spans(columns, events, spans)
     begin = np.concatenate((host.start[owner], events.host.start[spans]))
