@@ -185,45 +185,52 @@ CHAIN = (
 )
 
 
-def conv(made: nn.Module, *shape: int) -> Callable[[], Callable[[], Tensor]]:
-    return lambda: module(made, leaf(*shape))
-
-
-def conv_case(name: str, made: nn.Module, shape: tuple[int, ...], forward: int) -> Case:
+def conv_case(
+    name: str, make: Callable[[], nn.Module], shape: tuple[int, ...], forward: int
+) -> Case:
     """A convolution all of whose gradients are wanted: each of the two costs the forward pass."""
-    return Case(name, conv(made, *shape), forward, 2 * forward)
+    return Case(name, lambda: module(make(), leaf(*shape)), forward, 2 * forward)
 
 
 CONVOLUTIONS = [
     Case("chain", lambda: module(chain(), torch.randn(2, 3, 16, 16)), CHAIN, 2 * CHAIN - FIRST),
-    conv_case("1-d", nn.Conv1d(4, 6, 5, padding=2), (2, 4, 20), convolution(2 * 6 * 20, 4 * 5)),
-    conv_case("2-d", nn.Conv2d(4, 6, 3), (2, 4, 10, 12), convolution(2 * 6 * 8 * 10, 4 * 9)),
-    conv_case("3-d", nn.Conv3d(2, 4, 3), (2, 2, 6, 7, 8), convolution(2 * 4 * 4 * 5 * 6, 2 * 27)),
+    conv_case(
+        "1-d", lambda: nn.Conv1d(4, 6, 5, padding=2), (2, 4, 20), convolution(2 * 6 * 20, 4 * 5)
+    ),
+    conv_case(
+        "2-d", lambda: nn.Conv2d(4, 6, 3), (2, 4, 10, 12), convolution(2 * 6 * 8 * 10, 4 * 9)
+    ),
+    conv_case(
+        "3-d", lambda: nn.Conv3d(2, 4, 3), (2, 2, 6, 7, 8), convolution(2 * 4 * 4 * 5 * 6, 2 * 27)
+    ),
     conv_case(
         "grouped",
-        nn.Conv2d(16, 32, 3, padding=1, groups=4),
+        lambda: nn.Conv2d(16, 32, 3, padding=1, groups=4),
         (4, 16, 8, 8),
         convolution(4 * 32 * 64, 4 * 9),
     ),
     conv_case(
         "depthwise",
-        nn.Conv2d(32, 32, 3, padding=1, groups=32),
+        lambda: nn.Conv2d(32, 32, 3, padding=1, groups=32),
         (4, 32, 16, 16),
         convolution(4 * 32 * 256, 9),
     ),
     conv_case(
-        "dilated", nn.Conv2d(4, 6, 3, dilation=2), (2, 4, 12, 12), convolution(2 * 6 * 64, 4 * 9)
+        "dilated",
+        lambda: nn.Conv2d(4, 6, 3, dilation=2),
+        (2, 4, 12, 12),
+        convolution(2 * 6 * 64, 4 * 9),
     ),
     conv_case(
         # Each *input* element is spread over 3 x 3 outputs of every filter.
         "transposed",
-        nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1),
+        lambda: nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1),
         (2, 8, 6, 6),
         convolution(2 * 8 * 36, 4 * 9),
     ),
     conv_case(
         "transposed, grouped",
-        nn.ConvTranspose2d(8, 4, 3, stride=2, groups=2),
+        lambda: nn.ConvTranspose2d(8, 4, 3, stride=2, groups=2),
         (2, 8, 6, 6),
         convolution(2 * 8 * 36, 2 * 9),
     ),
