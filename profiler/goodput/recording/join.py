@@ -5,16 +5,17 @@ Pure: two recorded passes in, one trace out.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 import numpy as np
 
 from goodput.trace.recording import WorkEntry, WorkPass
-from goodput.trace.table import WORK_COLUMNS, Integers, Invocations, Kind, Trace
+from goodput.trace.table import WORK_COLUMNS, Integers, Invocations, Kind, Phase, Trace
 
 # A trace records no element type for a list of tensors, so the counted call knows better.
 _LIST = "tensors)"
+_RECOMPUTE = Phase.RECOMPUTE.name.lower()
 
 # Two counts of one operator that agree to this are the same: both are exact integers, but a step
 # may differ from the next by a data-dependent row or two (a last partial batch, dropped tokens).
@@ -28,10 +29,35 @@ def join(trace: Trace, work: WorkPass, undisturbed_step_seconds: float | None) -
     calls take their work from the counted step, by order. Where both sides know a call's FLOPs and
     differ, a warning names the operator. On a CPU the profiler's cost for each event is taken off.
     """
-    trace = _with_counted_work(trace, work)
+    trace = _with_counted_work(_without_aborted(trace, work), work)
     if undisturbed_step_seconds is not None and trace.device and trace.device.kind == "cpu":
         trace = _without_profiler_cost(trace, undisturbed_step_seconds)
     return trace
+
+
+def _without_aborted(trace: Trace, work: WorkPass) -> Trace:
+    """The trace without recomputed calls that a checkpoint's early stop aborted.
+
+    A checkpoint that is not reentrant stops its recomputation at the last tensor that the backward
+    pass needs, by an exception inside an operator. A CPU's trace holds that operator like any
+    other, though nothing ran: of the recomputed calls of one shape in a step, those beyond the
+    counted number are the shortest ones.
+    """
+    counted = Counter(
+        (entry.operator, entry.shapes) for entry in work.entries if entry.phase == _RECOMPUTE
+    )
+    table = trace.invocations
+    again = np.nonzero(table.phase == Phase.RECOMPUTE)[0]
+    if not counted or not len(again):
+        return trace
+    groups: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    for row in again[np.argsort(-table.device_seconds[again], kind="stable")].tolist():
+        names = trace.strings[table.operator[row]], trace.strings[table.shapes[row]]
+        groups[(*names, int(table.step[row]))].append(row)
+    kept = np.ones(len(table), dtype=np.bool_)
+    for (operator, shapes, _), rows in groups.items():
+        kept[rows[counted[operator, shapes] :]] = False
+    return replace(trace, invocations=table.select(kept))
 
 
 def _with_counted_work(trace: Trace, work: WorkPass) -> Trace:

@@ -5,7 +5,7 @@ import pytest
 from goodput.device import DeviceIdentity
 from goodput.recording.join import join
 from goodput.trace.recording import WorkEntry, WorkPass
-from goodput.trace.table import Invocations, StepTime, Trace
+from goodput.trace.table import Invocations, Phase, StepTime, Trace
 from goodput.work import Work
 
 STRINGS = ("", "aten::_foreach_add_", "aten::sdpa", "float32")
@@ -67,6 +67,19 @@ def test_counts_that_disagree_name_the_operator():
     )
     assert joined.invocations.flops.tolist() == [100, 100]
     assert "aten::sdpa" in joined.warnings[0]
+
+
+def test_recomputed_calls_that_early_stop_aborted_are_left_out():
+    rows = [
+        {"step": s, "operator": 2, "phase": Phase.RECOMPUTE, "device_seconds": t, "flops": 10}
+        for s in (0, 1)
+        for t in (0.2, 0.001, 0.3)
+    ]
+    again = WorkEntry("aten::sdpa", "recompute", "", "", "float32", Work(flops=10, dense_flops=10))
+    joined = join(trace_of(rows), WorkPass((again, again)), None)
+    assert sorted(joined.invocations.device_seconds.tolist()) == [0.2, 0.2, 0.3, 0.3]
+    uncounted = join(trace_of(rows), WorkPass(), None)
+    assert len(uncounted.invocations) == 6
 
 
 def test_the_profilers_cost_is_taken_off_a_cpu_by_events():
