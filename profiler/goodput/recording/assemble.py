@@ -50,7 +50,7 @@ def recording_of(
     if not walls and trace.steps:
         walls, basis = tuple(step.wall_seconds for step in trace.steps), "trace"
     if trace.steps:
-        trace = join(trace, results.work, statistics.median(walls) if walls else None)
+        trace = join(trace, results.work, results.wall_seconds)
     place = ranks.here()
     recording = Recording(
         program=program,

@@ -6,15 +6,19 @@ Pure: two recorded passes in, one trace out.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from goodput.report.costs import group_of, median_by
 from goodput.trace.recording import WorkEntry, WorkPass
-from goodput.trace.table import WORK_COLUMNS, Integers, Invocations, Kind, Phase, Trace
+from goodput.trace.table import WORK_COLUMNS, Floats, Integers, Invocations, Kind, Phase, Trace
 
 # A trace records no element type for a list of tensors, so the counted call knows better.
 _LIST = "tensors)"
+# The percentile of steps that other processes left alone.
+_QUIET = 10
 _RECOMPUTE = Phase.RECOMPUTE.name.lower()
 
 # Two counts of one operator that agree to this are the same: both are exact integers, but a step
@@ -22,16 +26,17 @@ _RECOMPUTE = Phase.RECOMPUTE.name.lower()
 _AGREE = 1e-3
 
 
-def join(trace: Trace, work: WorkPass, undisturbed_step_seconds: float | None) -> Trace:
+def join(trace: Trace, work: WorkPass, undisturbed: Sequence[float] = ()) -> Trace:
     """`trace` with the counted work where the trace lacks it, and without the profiler's cost.
 
     Lists of more than 30 tensors are missing from a trace, and a mask's values always are: such
     calls take their work from the counted step, by order. Where both sides know a call's FLOPs and
-    differ, a warning names the operator. On a CPU the profiler's cost for each event is taken off.
+    differ, a warning names the operator. On a CPU the profiler's cost for each event is taken off:
+    what its steps are longer than the `undisturbed` ones (their seconds).
     """
     trace = _with_counted_work(_without_aborted(trace, work), work)
-    if undisturbed_step_seconds is not None and trace.device and trace.device.kind == "cpu":
-        trace = _without_profiler_cost(trace, undisturbed_step_seconds)
+    if trace.device and trace.device.kind == "cpu":
+        trace = _without_profiler_cost(trace, undisturbed)
     return trace
 
 
@@ -156,20 +161,39 @@ def _take(
             columns["mode"][row] = strings.setdefault(entry.mode, len(strings))
 
 
-def _without_profiler_cost(trace: Trace, undisturbed: float) -> Trace:
+def _without_profiler_cost(trace: Trace, undisturbed: Sequence[float]) -> Trace:
     """Takes `cost * (events inside + 1/2)` off each operator's recorded seconds.
 
-    The cost of one event is what a profiled step is longer than an undisturbed one, over the events
-    of a step. An operator pays for the events nested in it and for half of its own: the other half
-    lies outside its span.
+    An operator pays for the events nested in it and for half of its own: the other half lies
+    outside its span.
     """
-    events = sum(step.events for step in trace.steps)
-    slower = sum(step.wall_seconds - undisturbed for step in trace.steps)
-    if events <= 0 or slower <= 0:
-        return trace
-    cost = slower / events
     table = trace.invocations
-    compute = table.kind == Kind.COMPUTE
-    paid = np.where(compute, cost * (table.events + 0.5), 0.0)
-    seconds = np.maximum(table.device_seconds - paid, 0.0)
+    compute = np.nonzero(table.kind == Kind.COMPUTE)[0]
+    paid = table.events[compute].astype(np.float64) + 0.5
+    cost = min(_event_cost(trace, undisturbed), _cost_bound(table.select(compute), paid))
+    if cost <= 0:
+        return trace
+    seconds = table.device_seconds.copy()
+    seconds[compute] = np.maximum(seconds[compute] - cost * paid, 0.0)
     return replace(trace, invocations=replace(table, device_seconds=seconds))
+
+
+def _event_cost(trace: Trace, undisturbed: Sequence[float]) -> float:
+    """What a profiled step is longer than an undisturbed one, over the events of a step.
+
+    Both at their 10th percentile: what other processes took from single steps is not the
+    profiler's.
+    """
+    events = float(np.median([step.events for step in trace.steps] or [0]))
+    if not events or not undisturbed:
+        return 0.0
+    profiled = np.percentile([step.wall_seconds for step in trace.steps], _QUIET)
+    return max(float(profiled - np.percentile(undisturbed, _QUIET)), 0.0) / events
+
+
+def _cost_bound(table: Invocations, paid: Floats) -> float:
+    """The most that an event can have cost: no operator paid more than it took, by its median."""
+    if not len(table):
+        return 0.0
+    groups, _ = group_of(table, "operator", "shapes", "mode", "phase")
+    return float((median_by(groups, table.device_seconds) / paid).min())

@@ -1,5 +1,7 @@
 """The join gives counted work to calls without shapes, and takes the profiler's cost off."""
 
+from dataclasses import replace
+
 import pytest
 
 from goodput.device import DeviceIdentity
@@ -29,7 +31,7 @@ def test_calls_without_shapes_take_their_work_by_order():
             entry("aten::_foreach_add_", Work(vector_flops=2)),
         )
     )
-    joined = join(trace_of(rows), work, None)
+    joined = join(trace_of(rows), work)
     assert joined.invocations.vector_flops.tolist() == [1, 2, 1, 2]
     assert joined.invocations.modelled.all()
     assert joined.strings[joined.invocations.mode[0]] == "float32"
@@ -76,15 +78,32 @@ def test_recomputed_calls_that_early_stop_aborted_are_left_out():
         for t in (0.2, 0.001, 0.3)
     ]
     again = WorkEntry("aten::sdpa", "recompute", "", "", "float32", Work(flops=10, dense_flops=10))
-    joined = join(trace_of(rows), WorkPass((again, again)), None)
+    joined = join(trace_of(rows), WorkPass((again, again)))
     assert sorted(joined.invocations.device_seconds.tolist()) == [0.2, 0.2, 0.3, 0.3]
-    uncounted = join(trace_of(rows), WorkPass(), None)
+    uncounted = join(trace_of(rows), WorkPass())
     assert len(uncounted.invocations) == 6
 
 
 def test_the_profilers_cost_is_taken_off_a_cpu_by_events():
     rows = [{"step": 0, "operator": 1, "device_seconds": 0.1, "events": 3, "modelled": True}]
-    joined = join(trace_of(rows, kind="cpu", steps=1, wall=1.0, events=100), WorkPass(), 0.8)
+    joined = join(trace_of(rows, kind="cpu", steps=1, events=100), WorkPass(), (0.8, 0.8))
     assert joined.invocations.device_seconds[0] == pytest.approx(0.1 - 0.2 / 100 * 3.5)
-    on_gpu = join(trace_of(rows, kind="cuda", steps=1, wall=1.0, events=100), WorkPass(), 0.8)
+    on_gpu = join(trace_of(rows, kind="cuda", steps=1, events=100), WorkPass(), (0.8, 0.8))
     assert on_gpu.invocations.device_seconds[0] == 0.1
+
+
+def test_no_operator_pays_more_than_it_took():
+    rows = [
+        {"step": 0, "operator": 1, "device_seconds": 0.1, "events": 3},
+        {"step": 0, "operator": 2, "device_seconds": 0.0005, "events": 0},
+    ]
+    joined = join(trace_of(rows, kind="cpu", steps=1, events=100), WorkPass(), (0.5, 0.5))
+    assert joined.invocations.device_seconds.tolist() == pytest.approx([0.1 - 0.001 * 3.5, 0.0])
+
+
+def test_a_step_that_others_slowed_is_not_the_profilers_cost():
+    rows = [{"step": s, "operator": 1, "device_seconds": 0.1} for s in range(20)]
+    trace = trace_of(rows, kind="cpu", steps=20, wall=1.0, events=100)
+    slow = tuple(replace(t, wall_seconds=9.0) if t.number == 3 else t for t in trace.steps)
+    joined = join(replace(trace, steps=slow), WorkPass(), (1.0, 1.0, 8.0))
+    assert joined.invocations.device_seconds.tolist() == [0.1] * 20
