@@ -118,13 +118,21 @@ def _contended(winners: dict[str, Result]) -> tuple[str, ...]:
     if not unsteady:
         return ()
     worst = max(unsteady, key=lambda group: unsteady[group].spread)
-    most = f"most: {worst}, {percent(unsteady[worst].spread, 0)}"
+    most = f"most: {_roof(worst)}, {percent(unsteady[worst].spread, 0)}"
     sentence = (
         f"{CONTENDED_WORD}: {len(unsteady)} of {len(winners)} roofs differ by more than "
         f"{percent(CONTENDED, 0)} between bouts ({most}), so other work shared the device while "
         "it was measured"
     )
     return (sentence,)
+
+
+def _roof(group: str) -> str:
+    """The name of a group of rivals for people, e.g. `bytes read 33554432`."""
+    kind, *rest = group.split()
+    if kind == "bytes":
+        return f"{rest[0]} bandwidth at {si(int(rest[1]), 'B')}"
+    return f"{rest[0]} products" if kind == "flops" else kind
 
 
 def _distinct(sentences: Iterable[str]) -> tuple[str, ...]:

@@ -110,4 +110,4 @@ def test_unsteady_bouts_are_a_warning_with_the_worst():
     )
     (warning,) = profile.capacity.warnings
     assert warning.startswith("contended: 2 of 3 roofs")
-    assert "most: flops float32, 50 %" in warning
+    assert "most: float32 products, 50 %" in warning
