@@ -372,6 +372,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["GOODPUT_CACHE"] = str(folder / "cache")
+        if "PYTHONPATH" in os.environ:  # the processes run elsewhere
+            given = os.environ["PYTHONPATH"].split(os.pathsep)
+            os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, given))
         pythons = dict.fromkeys(TOOLS, sys.executable)
         beside = deepspeed_python(folder)
         if beside is None:

@@ -20,7 +20,13 @@ from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
-from goodput.frontends.torch_attention import PRODUCTS, AttentionWatch, Share, share_of
+from goodput.frontends.torch_attention import (
+    PRODUCTS,
+    AttentionWatch,
+    HandWritten,
+    Share,
+    share_of,
+)
 from goodput.frontends.torch_calls import CallTranslator, tensors_in
 from goodput.frontends.torch_private import (
     NO_TASK,
@@ -90,6 +96,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._convolutions: dict[str, set[Convolution]] = {}
         self._watch = AttentionWatch()
         self._share_of_node: dict[int, Share] = {}
+        self._hand_written = HandWritten()
         self._module_of_node: dict[int, str] = {}
         self._creates_graph: dict[int, bool] = {}
         self.failure = ""
@@ -133,6 +140,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             _largest(self._contractions),
             _largest(self._convolutions),
             self.failure,
+            self._hand_written.modules,
         )
 
     def __torch_dispatch__(
@@ -214,6 +222,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def _note(self, call: Call, work: Work | None) -> None:
         phase, module = self._place()
+        if phase is Phase.FORWARD and self._watch.current is None:
+            self._hand_written.note(call, module)
         self._entries.append(
             WorkEntry(
                 operator=call.name,

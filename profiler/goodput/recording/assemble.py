@@ -63,7 +63,12 @@ def recording_of(
         tokens_per_step=tokens_of(results.work),
         work=results.work,
         exit_status=exit_status,
-        warnings=(*measured.warnings, *results.warnings, *warnings),
+        warnings=(
+            *measured.warnings,
+            *results.warnings,
+            *warnings,
+            *_hand_written(results.work.hand_written),
+        ),
         environment={
             **measured.environment,
             "device_place": ranks.device_place(measured.environment.get("device_index", "")),
@@ -90,6 +95,20 @@ def _unprofiled(recording: Recording) -> str:
         f"the program ended after {seen} steps, before any was profiled: {told}. "
         f"{why + '. ' if why else ''}For the rest {MORE_STEPS}"
     )
+
+
+def _hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:
+    """The sentence for attention whose mask nothing tells, counted dense."""
+    if not modules:
+        return ()
+    where = modules[0] or "the program itself"
+    if len(modules) > 1:
+        where += f" and {len(modules) - 1} more modules"
+    sentence = (
+        f"attention is written by hand in {where}, so every pair is counted as useful even where a "
+        "mask closes it; scaled_dot_product_attention tells the mask"
+    )
+    return (sentence,)
 
 
 def tokens_of(work: WorkPass) -> float | None:

@@ -30,12 +30,14 @@ class WorkPass:
     """One counted step: its calls, and the largest problems of each math mode.
 
     `contractions` and `convolutions` are the program's own shapes for the roofs to be measured at.
+    `hand_written` names the modules that do attention by products of their own, counted dense.
     """
 
     entries: tuple[WorkEntry, ...] = ()
     contractions: tuple[Contraction, ...] = ()
     convolutions: tuple[Convolution, ...] = ()
     failure: str = ""
+    hand_written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

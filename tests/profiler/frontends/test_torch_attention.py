@@ -97,3 +97,23 @@ def test_shares():
     assert share_of(Attended(4, 4, is_causal=False, mask=None), None) is None
     assert share_of(Attended(4, 4, is_causal=True, mask=None), None) == Share(10, 16)
     assert Share(10, 16).of(Work(flops=64, dense_flops=64)) == Work(40, 64, padding_flops=24)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_attention_by_hand_is_found_and_torchs_own_is_not(by_hand):
+    q, k, v = tensors()
+
+    def step():
+        if by_hand:
+            ((q @ k.transpose(-2, -1)).softmax(-1) @ v).sum().backward()
+        else:
+            with sdpa_kernel(SDPBackend.MATH):
+                functional.scaled_dot_product_attention(q, k, v).sum().backward()
+
+    counter = WorkCounter(Surroundings(module=lambda: "block", optimizing_task=lambda: None))
+    assert counter.enter()
+    try:
+        step()
+    finally:
+        counter.leave()
+    assert counter.result().hand_written == (("block",) if by_hand else ())
