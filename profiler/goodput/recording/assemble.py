@@ -103,7 +103,7 @@ def _hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     where = modules[0] or "the program itself"
     if len(modules) > 1:
-        where += f" and {len(modules) - 1} more modules"
+        where += f" and {len(modules) - 1} more"
     sentence = (
         f"attention is written by hand in {where}, so every pair is counted as useful even where a "
         "mask closes it; scaled_dot_product_attention tells the mask"
