@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,8 @@ from goodput.trace.table import Invocations, StepTime, Trace
 
 SCHEMA = "goodput.recording"
 VERSION = 1
+# Whoever wrote the JSON may have put spaces between its parts.
+_BEGINS = re.compile(rb'\s*\{\s*"schema"\s*:\s*"' + SCHEMA.encode())
 _GZIP_MAGIC = b"\x1f\x8b"
 # The head of the decompressed file is enough to tell a recording from a trace.
 _HEAD_BYTES = 4096
@@ -94,7 +97,7 @@ def is_recording(path: Path) -> bool:
             head = zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
         except zlib.error:
             return False
-    return head.lstrip().startswith(b'{"schema":"' + SCHEMA.encode())
+    return _BEGINS.match(head) is not None
 
 
 def load(path: Path) -> tuple[Recording, Capacity | None]:

@@ -88,6 +88,9 @@ def test_file_round_trip_and_recognition(tmp_path):
     other = tmp_path / "trace.json.gz"
     other.write_bytes(gzip.compress(b'{"traceEvents": []}'))
     assert not is_recording(other)
+    spaced = tmp_path / "spaced.json"
+    spaced.write_text(json.dumps(json.loads(encode(recording_of())), indent=1))
+    assert is_recording(spaced)
 
 
 def test_a_newer_schema_says_so():
