@@ -247,13 +247,18 @@ def compare_hooks(name: str) -> bool:
             f"{name}: hooks, timed in place", hooks * micro, ALLOWED_SECONDS_A_STEP * micro, "us"
         ),
         promise(f"{name}: hooks, timed in place", hooks / off, ALLOWED_SHARE, share),
-        promise(f"{name}: hooks, on against off", slower / off, ALLOWED_SHARE, share),
     ]
-    return all(kept)
+    noise = abs(cost["control"] - off) / off
+    if noise > ALLOWED_SHARE:
+        print(f"UNCLEAR {name}: hooks, on against off: twice off differs by {noise:.4f} itself")
+        return False
+    return promise(f"{name}: hooks, on against off", slower / off, ALLOWED_SHARE, share) and all(
+        kept
+    )
 
 
 def main() -> None:
-    """Compare everything, and fail where a promise is missed."""
+    """Compare everything, and fail where a promise is missed or cannot be told."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each tool; the best counts")
     parser.add_argument("--only", choices=SCRIPTS, help="one script")
