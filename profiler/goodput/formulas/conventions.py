@@ -19,8 +19,8 @@ CONVENTIONS: Mapping[str, str] = {
 """Every convention by name, with what it counts in one sentence."""
 
 
-def useful_flops(work: Work, convention: str) -> int:
-    """The useful FLOPs `U` of `work` under `convention`.
+def check(convention: str) -> str:
+    """`convention` itself, where it is one.
 
     Raises:
         UsageError: no convention has that name.
@@ -28,4 +28,13 @@ def useful_flops(work: Work, convention: str) -> int:
     if convention not in CONVENTIONS:
         known = ", ".join(CONVENTIONS)
         raise UsageError(f"No convention is named {convention!r}; the known ones are: {known}.")
-    return work.dense_flops if convention == DENSE_ATTENTION else work.flops
+    return convention
+
+
+def useful_flops(work: Work, convention: str) -> int:
+    """The useful FLOPs `U` of `work` under `convention`.
+
+    Raises:
+        UsageError: no convention has that name.
+    """
+    return work.dense_flops if check(convention) == DENSE_ATTENTION else work.flops

@@ -7,7 +7,7 @@ for how long, and what it could not place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from goodput.readers.kineto_owners import Owners, launches_without_kernel, own
 from goodput.readers.kineto_rows import Rows, device_rows, host_rows
 from goodput.readers.kineto_steps import NO_STEP, HostSteps
 from goodput.trace.overlap import owned_seconds
-from goodput.trace.table import Integers, Invocations, Trace
+from goodput.trace.table import Integers, Invocations, Trace, pick
 
 _STRING_COLUMNS = ("operator", "module", "source", "shapes", "mode", "kernel")
 _ENVIRONMENT = (
@@ -95,7 +95,7 @@ def _device_trace(
     steps, step = _device_steps(path, device, owners, links, names)
     owned, _ = owned_seconds(device.start, device.end, owners.kind)
     mine = np.nonzero(step != NO_STEP)[0]
-    rows = device_rows(_pick(device, mine), _pick(owners, mine), links, names, events, strings)
+    rows = device_rows(pick(device, mine), pick(owners, mine), links, names, events, strings)
     bounds = kineto_steps.device_bounds(steps, device.start, device.end, step, owners.launched)
     unlinked = launches_without_kernel(events.device, links.host, names)
     unlinked = unlinked[steps.of(links.host.start[unlinked]) != NO_STEP]
@@ -135,7 +135,7 @@ def _one_device(device: DeviceEvents) -> tuple[DeviceEvents, tuple[str, ...]]:
         f"the file holds {len(numbers)} devices; this is device {chosen}, which worked most, so "
         "profile one rank a file to see the others"
     )
-    return _pick(device, np.nonzero(device.device == chosen)[0]), (warning,)
+    return pick(device, np.nonzero(device.device == chosen)[0]), (warning,)
 
 
 def _device_steps(
@@ -167,10 +167,6 @@ def _timed(rows: Rows, seconds: np.ndarray[Any, Any], step: Integers) -> Invocat
     steps = np.full(len(rows.invocations), NO_STEP, dtype=np.int64)
     steps[rows.row[::-1]] = step[::-1]
     return replace(rows.invocations, device_seconds=seconds, step=steps)
-
-
-def _pick(table: Any, rows: Integers) -> Any:
-    return replace(table, **{f.name: getattr(table, f.name)[rows] for f in fields(table)})
 
 
 def _compact(trace: Trace) -> Trace:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from goodput.readers.kineto_events import (
     HostEvents,
 )
 from goodput.readers.kineto_names import Names, Rule
-from goodput.trace.table import Flags, Floats, Integers, Phase
+from goodput.trace.table import Flags, Floats, Integers, Phase, pick
 
 NOBODY = -1
 _FRAME_PLACE = re.compile(r"^(.*)\((\d+)\): ")
@@ -174,15 +174,11 @@ def nest(thread: Integers, start: Floats, end: Floats) -> Nesting:
 
 
 def _nested_only(host: HostEvents, names: Names) -> HostEvents:
-    return _pick(host, np.nonzero(~names.span[host.name])[0])
+    return pick(host, np.nonzero(~names.span[host.name])[0])
 
 
 def _sorted(host: HostEvents) -> HostEvents:
-    return _pick(host, np.lexsort((-host.end, host.start, host.thread)))
-
-
-def _pick(host: HostEvents, rows: Integers) -> HostEvents:
-    return replace(host, **{f.name: getattr(host, f.name)[rows] for f in fields(host)})
+    return pick(host, np.lexsort((-host.end, host.start, host.thread)))
 
 
 def _outermost(nesting: Nesting, own: Flags, barrier: Flags) -> Integers:

@@ -38,7 +38,7 @@ def build(
 
     Raises:
         NotMeasuredError: the recording holds no whole step.
-        UsageError: there is no such view.
+        UsageError: there is no such view, or no such convention.
     """
     trace = recording.trace
     if not recording.wall_seconds or not trace.steps:

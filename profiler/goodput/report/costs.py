@@ -5,13 +5,14 @@ Pure column arithmetic over one trace; never groups and never judges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from goodput.capacity.profile import Capacity
-from goodput.trace.table import Flags, Floats, Integers, Invocations, Kind, Phase, Trace
+from goodput.formulas import conventions
+from goodput.trace.table import Flags, Floats, Integers, Invocations, Kind, Phase, Trace, pick
 
 PREEMPTED_FACTOR = 3.0
 """A call longer than this many medians of its group lost the device to somebody else."""
@@ -64,7 +65,7 @@ class Costs:
 
     def select(self, rows: Integers | Flags) -> Costs:
         """The rows that `rows` picks."""
-        return Costs(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return pick(self, rows)
 
 
 def group_of(invocations: Invocations, *columns: str) -> tuple[Integers, Integers]:
@@ -95,8 +96,12 @@ def median_by(groups: Integers, values: Floats) -> Floats:
     return medians[groups]
 
 
-def costs_of(trace: Trace, capacity: Capacity | None, convention: str = "exact") -> Costs:
-    """The cost columns of `trace` under `capacity`, by the named `convention`."""
+def costs_of(trace: Trace, capacity: Capacity | None, convention: str = conventions.EXACT) -> Costs:
+    """The cost columns of `trace` under `capacity`, by the named `convention`.
+
+    Raises:
+        UsageError: no convention has that name.
+    """
     table = trace.invocations
     groups, _ = group_of(table, "operator", "shapes", "mode", "phase")
     seconds = median_by(groups, table.device_seconds)
@@ -134,7 +139,7 @@ def costs_of(trace: Trace, capacity: Capacity | None, convention: str = "exact")
 
 def _flops(table: Invocations, convention: str) -> tuple[Floats, Floats, Floats]:
     """Useful, recompute and padding FLOPs: what runs in the recompute phase is never useful."""
-    dense = convention == "dense-attention"
+    dense = conventions.check(convention) == conventions.DENSE_ATTENTION
     counted = (table.dense_flops if dense else table.flops).astype(np.float64)
     again = table.phase == Phase.RECOMPUTE
     useful = np.where(again, 0.0, counted)

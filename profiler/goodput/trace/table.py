@@ -5,10 +5,10 @@ Never reads a file and never computes a rate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,16 @@ class Link(IntEnum):
 Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
+
+_Columns = TypeVar("_Columns")
+
+
+def pick(table: _Columns, rows: Integers | Flags) -> _Columns:
+    """The rows (indices or a mask) of a frozen dataclass whose fields are all columns."""
+    columns: Any = table
+    chosen = {f.name: getattr(table, f.name)[rows] for f in fields(columns)}
+    return cast("_Columns", replace(columns, **chosen))
+
 
 WORK_COLUMNS = tuple(f.name for f in fields(Work))
 
@@ -134,11 +144,7 @@ class Invocations:
 
     def select(self, rows: Integers | Flags) -> Self:
         """The rows that `rows` (indices or a mask) picks."""
-        return self.map(lambda column: column[rows])
-
-    def map(self, change: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> Self:
-        """The table with `change` applied to every column."""
-        return type(self)(**{f.name: change(getattr(self, f.name)) for f in fields(self)})  # type: ignore[arg-type]
+        return pick(self, rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import pytest
 
 from goodput.capacity.profile import BandwidthPoint, Capacity, Datasheet, Peak, Provenance
 from goodput.device import DeviceIdentity
+from goodput.errors import UsageError
 from goodput.report.build import build
 from goodput.report.costs import costs_of
 from goodput.report.ladder import absent_rungs, ladder
@@ -352,3 +353,9 @@ def test_every_view_has_the_same_device_seconds():
         assert medians == pytest.approx(
             sum(r.device_seconds for r in build(recording, capacity()).operators)
         )
+
+
+def test_an_unknown_convention_is_refused_and_never_a_label():
+    row = {"operator": 1, "mode": 5, "modelled": True, "flops": 10**8, "device_seconds": 0.2}
+    with pytest.raises(UsageError, match="dense-attention"):
+        build(recording_of(trace_of([row])), capacity(), "megatron")
