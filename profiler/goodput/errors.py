@@ -43,12 +43,6 @@ class NotMeasuredError(GoodputError):
     exit_code = 3
 
 
-class NothingComparableError(GoodputError):
-    """Two results share nothing that can be compared."""
-
-    exit_code = 4
-
-
 class UntrustworthyError(GoodputError):
     """A result breaks a hard limit, so it must not be read as a percentage."""
 

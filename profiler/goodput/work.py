@@ -128,6 +128,16 @@ class Work:
     bytes_read: int = 0
     bytes_written: int = 0
 
+    @classmethod
+    def of_products(cls, flops: int, call: Call) -> Work:
+        """`flops` useful FLOPs, and the bytes of the call's tensors, each moved once."""
+        return cls(
+            flops=flops,
+            dense_flops=flops,
+            bytes_read=sum(tensor.bytes for tensor in call.tensors),
+            bytes_written=sum(tensor.bytes for tensor in call.outputs),
+        )
+
     @property
     def bytes(self) -> int:
         """Least memory traffic."""

@@ -41,9 +41,4 @@ def _work(call: Call, counted: Count) -> Work | None:
         raise FormulaError(
             f"the formula of {call.name} returned {counted!r}; return a goodput.Work or an integer"
         ) from error
-    return Work(
-        flops=flops,
-        dense_flops=flops,
-        bytes_read=sum(tensor.bytes for tensor in call.tensors),
-        bytes_written=sum(tensor.bytes for tensor in call.outputs),
-    )
+    return Work.of_products(flops, call)

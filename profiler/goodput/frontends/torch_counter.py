@@ -275,12 +275,7 @@ def _torch_work(
         raise FormulaError(
             f"the formula registered with torch for {call.name} failed: {error}"
         ) from error
-    return Work(
-        flops=flops,
-        dense_flops=flops,
-        bytes_read=sum(tensor.bytes for tensor in call.tensors),
-        bytes_written=sum(tensor.bytes for tensor in call.outputs),
-    )
+    return Work.of_products(flops, call)
 
 
 def _sentence(error: BaseException) -> str:

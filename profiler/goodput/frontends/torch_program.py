@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +60,6 @@ class TorchProgram:
         self._counter = TorchCounter(
             lambda: self._finder.optimizing_task, lambda: self._finder.forward_only
         )
-        self._finder = StepFinder(self._boundary, self._restart, self._fault, self._counter)
         self._guard = ProfilerGuard(self._interrupt)
         self._profiler = TorchProfiler(self._trace_path, self._guard)
         self._explicit = False
@@ -75,10 +73,12 @@ class TorchProgram:
                 profiler=self._profiler,
                 elsewhere=self._guard.elsewhere,
                 next_key=lambda: self._finder.next_key,
-                undisturbed=self._finder.narrow,
+                undisturbed=self._undisturbed,
                 done=self._done,
             ),
         )
+        # The passes themselves are called at each boundary: nothing stands between in a step.
+        self._finder = StepFinder(self._passes.boundary, self._restart, self._fault, self._counter)
 
     def attach(self) -> None:
         """Starts to look for steps. Torch must be imported."""
@@ -116,8 +116,8 @@ class TorchProgram:
             warnings=tuple(filter(None, [self._failure, self._counter.refusal])),
         )
 
-    def _boundary(self, key: Hashable) -> None:
-        self._passes.boundary(key)
+    def _undisturbed(self) -> None:
+        self._finder.narrow()
 
     def _restart(self) -> None:
         self._passes.restart()

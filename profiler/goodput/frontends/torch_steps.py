@@ -138,13 +138,11 @@ class StepFinder:
     def _step_ended(self, optimizer: Optimizer) -> None:
         if self.kind != "training":
             self._become("training")
-        size = self._size_of(optimizer, _optimizer_size)
-        if size > self._main_size:
-            self._adopt(optimizer, size)
-        elif not self._is_main(optimizer):
+        if self._is_main(optimizer):
+            if not self._calls and self._calls_ever:
+                return  # a second step() of the same iteration
+        elif not self._is_larger(optimizer, _optimizer_size):
             return
-        elif not self._calls and self._calls_ever:
-            return  # a second step() of the same iteration
         if backward_task() != NO_TASK:
             # Inside backward (an optimizer step in a gradient hook) no mode or profiler can be
             # switched: the engine puts its thread's state back. The next root call is the boundary.
@@ -184,10 +182,7 @@ class StepFinder:
     ) -> None:
         if not self._roots.is_root(module):
             return
-        size = self._size_of(module, parameter_count)
-        if size > self._main_size:
-            self._adopt(module, size)
-        elif not self._is_main(module):
+        if not self._is_main(module) and not self._is_larger(module, parameter_count):
             return
         self.forward_only = not (module.training and torch.is_grad_enabled())
         ended, self._signature = self._signature, signature(args, kwargs)
@@ -210,17 +205,18 @@ class StepFinder:
     def _is_main(self, owner: Any) -> bool:
         return self._main is not None and self._main() is owner
 
-    def _adopt(self, owner: Any, size: int) -> None:
+    def _is_larger(self, owner: Any, measure: Callable[[Any], int]) -> bool:
+        """Whether `owner` is larger than the main one, which it then is itself."""
+        size = self._sizes.get(owner)
+        if size is None:
+            size = self._sizes[owner] = measure(owner)
+        if size <= self._main_size:
+            return False
         if self._main_size >= 0:
             self._on_restart()
         self._main = weakref.ref(owner)
         self._main_size = size
-
-    def _size_of(self, owner: Any, measure: Callable[[Any], int]) -> int:
-        size = self._sizes.get(owner)
-        if size is None:
-            size = self._sizes[owner] = measure(owner)
-        return size
+        return True
 
 
 def signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
