@@ -8,6 +8,27 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Verification:
+    """How far a kernel's results are from the same sums in float64.
+
+    Attributes:
+        error: relative error in the Frobenius norm over what was compared; infinite where a value
+            is not finite or an output was left unwritten.
+        limit: the error that the arithmetic of the mode allows.
+        compared: what was compared, e.g. `64 rows of 4096`.
+    """
+
+    error: float
+    limit: float
+    compared: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the results are right."""
+        return self.error <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One kernel at one size.
 
@@ -20,6 +41,8 @@ class Candidate:
             library raises where it lacks the operator or the dtype.
         working_set_bytes: distinct memory that one call touches.
         scope: a context manager inside which the calls must run, e.g. with TF32 off.
+        verify: runs the kernel on operands of its own, on a poisoned output, against float64;
+            None where its result is not worth checking (it computes nothing).
     """
 
     name: str
@@ -29,6 +52,7 @@ class Candidate:
     prepare: Callable[[], Callable[[], object]]
     working_set_bytes: int = 0
     scope: Callable[[], AbstractContextManager[object]] = nullcontext
+    verify: Callable[[], Verification] | None = None
 
     @property
     def label(self) -> str:
