@@ -9,11 +9,11 @@ from pathlib import Path
 
 from goodput.capacity.datasheet import capacity_from_datasheet, row_of
 from goodput.capacity.profile import Capacity
-from goodput.capacity.store import check_device
-from goodput.capacity.store import load as load_capacity
+from goodput.commands.given import capacity_for
 from goodput.device import DeviceIdentity
 from goodput.errors import TraceFormatError, UsageError
 from goodput.readers import kineto, recording_file
+from goodput.readers.recording_head import is_recording
 from goodput.report.build import build
 from goodput.report.model import Report
 from goodput.trace.recording import Recording
@@ -56,34 +56,6 @@ class Stored:
         return build(self.recording, chosen, convention, by)
 
 
-def capacity_for(
-    device: DeviceIdentity | None, given: Capacity | str | os.PathLike[str]
-) -> Capacity:
-    """The capacity that the user gave, checked to be of `device` where that is known.
-
-    Raises:
-        UsageError: the file holds no capacity, or one of another device.
-    """
-    capacity = given if isinstance(given, Capacity) else read_capacity(Path(given))
-    if device is not None and device.name:
-        check_device(capacity, device)
-    return capacity
-
-
-def read_capacity(path: Path) -> Capacity:
-    """The capacity in a capacity file, or the one that was saved with a recording.
-
-    Raises:
-        UsageError: the file holds none.
-    """
-    if not (path.is_file() and recording_file.is_recording(path)):
-        return load_capacity(path)
-    capacity = recording_file.load(path)[1]
-    if capacity is None:
-        raise UsageError(f"the recording {path} holds no capacity; give one of goodput run")
-    return capacity
-
-
 def load(path: str | os.PathLike[str]) -> Stored:
     """The recording, or the torch.profiler trace (gzipped or not), in the file `path`.
 
@@ -93,7 +65,7 @@ def load(path: str | os.PathLike[str]) -> Stored:
     """
     file = Path(path)
     _check_file(file)
-    if recording_file.is_recording(file):
+    if is_recording(file):
         recording, capacity = recording_file.load(file)
         return Stored(recording, capacity or _datasheet(recording.trace.device))
     trace = kineto.read(file)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
-import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,22 +12,12 @@ import numpy as np
 
 from goodput.capacity.profile import Capacity
 from goodput.device import DeviceIdentity
-from goodput.errors import NotMeasuredError, SchemaVersionError, TraceFormatError
+from goodput.errors import NotMeasuredError
+from goodput.readers.recording_head import SCHEMA, VERSION, check_schema, content_of, not_whole
 from goodput.trace.recording import Recording
 from goodput.trace.table import Invocations, StepTime, Trace
 
-SCHEMA = "goodput.recording"
-VERSION = 1
-# Whoever wrote the JSON may have put spaces between its parts.
-_BEGINS = re.compile(rb'\s*\{\s*"schema"\s*:\s*"' + SCHEMA.encode())
-_GZIP_MAGIC = b"\x1f\x8b"
-# The head of the decompressed file is enough to tell a recording from a trace.
-_HEAD_BYTES = 4096
 _STRING_COLUMNS = ("operator", "module", "source", "shapes", "mode", "kernel")
-
-
-class _Head(msgspec.Struct):
-    schema: str
 
 
 class _TraceDocument(msgspec.Struct):
@@ -58,15 +46,31 @@ def save(recording: Recording, path: Path, capacity: Capacity | None = None) -> 
     """Writes `recording`, with the capacity it was held against, to `path`.
 
     Raises:
-        NotMeasuredError: the file cannot be written.
+        NotMeasuredError: the file cannot be written; an older one is left as it was.
     """
+    content = gzip.compress(encode(recording, capacity), compresslevel=1)
     try:
-        path.write_bytes(gzip.compress(encode(recording, capacity), compresslevel=1))
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)  # a device or a pipe must stay what it is
+        else:
+            _replace(path.resolve(), content)  # through a link, not over it
     except OSError as error:
         raise NotMeasuredError(
             f"the recording could not be saved to {path} ({error.strerror}); choose another place "
             "with -o FILE"
         ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Puts `content` into `path`, whole or not at all: a full disk must not cut a file off."""
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        if partial.is_file():
+            partial.unlink()
+        raise
 
 
 def encode(recording: Recording, capacity: Capacity | None = None) -> bytes:
@@ -88,18 +92,6 @@ def encode(recording: Recording, capacity: Capacity | None = None) -> bytes:
     return msgspec.json.encode(document)
 
 
-def is_recording(path: Path) -> bool:
-    """Whether `path` holds a goodput recording, judged by its content."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if head.startswith(_GZIP_MAGIC):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
-        except zlib.error:
-            return False
-    return _BEGINS.match(head) is not None
-
-
 def load(path: Path) -> tuple[Recording, Capacity | None]:
     """The recording in `path` and the capacity saved with it.
 
@@ -107,15 +99,7 @@ def load(path: Path) -> tuple[Recording, Capacity | None]:
         TraceFormatError: it is not a recording, or it is cut off.
         SchemaVersionError: a newer goodput wrote it.
     """
-    try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise TraceFormatError(f"{path} is cut off ({error}); copy or record it again") from error
-    except OSError as error:
-        raise TraceFormatError(f"{path} cannot be read: {error.strerror}") from error
-    return decode(content, str(path))
+    return decode(content_of(path), str(path))
 
 
 def decode(content: bytes, name: str = "the recording") -> tuple[Recording, Capacity | None]:
@@ -126,7 +110,7 @@ def decode(content: bytes, name: str = "the recording") -> tuple[Recording, Capa
         SchemaVersionError: a newer goodput wrote it.
     """
     try:
-        _check_schema(msgspec.json.decode(content, type=_Head).schema, name)
+        check_schema(content, name)
         document = msgspec.json.decode(content, type=_Document)
         hints = get_type_hints(Recording)
         plain = {
@@ -136,21 +120,8 @@ def decode(content: bytes, name: str = "the recording") -> tuple[Recording, Capa
         }
         recording = Recording(trace=_trace(document.trace), **plain)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-        raise TraceFormatError(
-            f"{name} is not a whole goodput recording ({error}); record it again with goodput run"
-        ) from error
+        raise not_whole(name, error) from error
     return recording, document.capacity
-
-
-def _check_schema(schema: str, name: str) -> None:
-    family, _, version = schema.partition("/")
-    if family != SCHEMA:
-        raise TraceFormatError(f"{name} holds {schema!r}, which is not a goodput recording")
-    if not version.isdigit() or int(version) > VERSION:
-        raise SchemaVersionError(
-            f"{name} was written by a newer goodput ({schema}; this one reads up to "
-            f"{SCHEMA}/{VERSION}): upgrade goodput-profiler"
-        )
 
 
 def _trace(document: _TraceDocument) -> Trace:
