@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
+from goodput.capacity.profile import Capacity
 from goodput.errors import UsageError
 from goodput.formulas.conventions import CONVENTIONS
-from goodput.report.groups import VIEWS
+from goodput.report.views import VIEWS
 
 STDOUT = "-"
 
@@ -42,6 +43,21 @@ class ReportOptions:
     def alone_on_stdout(self) -> bool:
         """Whether a machine reads stdout, so that nothing else may stand there."""
         return STDOUT in {self.json, self.markdown}
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What the user wants of a recording.
+
+    Attributes:
+        path: the file for it.
+        is_asked: whether the user named that file, so that it must be written.
+        capacity: the roofs that the user gave.
+    """
+
+    path: Path
+    is_asked: bool
+    capacity: Capacity | None
 
 
 def _absolute(ctx: click.Context, option: click.Parameter, place: str | None) -> str | None:  # noqa: ARG001  # click's signature

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, datetime
-from io import UnsupportedOperation
 from pathlib import Path
 from typing import TextIO
 
-import click
-
 from goodput.commands.options import STDOUT, ReportOptions
+from goodput.commands.streams import flush_stdout, tell
 from goodput.errors import NotMeasuredError, UntrustworthyError
 from goodput.renderers.json_report import render_json
 from goodput.renderers.markdown import render_markdown
@@ -22,47 +17,6 @@ from goodput.renderers.text import render_text
 from goodput.report.model import Report
 
 _NARROW, _WIDE = 80, 120
-_STDOUT, _STDERR = 1, 2
-
-
-@contextmanager
-def report_stream(*, alone: bool) -> Iterator[TextIO]:
-    """Stdout for the report, whatever a script does to `sys.stdout` meanwhile.
-
-    With `alone`, all else that is written to stdout goes to stderr until the end, by file
-    descriptor, so that child processes and C libraries follow too.
-    """
-    if not _is_descriptor(sys.stdout, _STDOUT):
-        stdout = sys.stdout
-        with redirect_stdout(sys.stderr) if alone else nullcontext():
-            yield stdout
-        return
-    encoding = sys.stdout.encoding
-    sys.stdout.flush()
-    kept = os.dup(_STDOUT)
-    if alone:
-        os.dup2(_STDERR, _STDOUT)
-    try:
-        with os.fdopen(os.dup(kept), "w", encoding=encoding, errors="replace") as stream:
-            yield stream
-    finally:
-        _flush_stdout()
-        os.dup2(kept, _STDOUT)
-        os.close(kept)
-
-
-def _is_descriptor(stream: TextIO | None, descriptor: int) -> bool:
-    """Whether `stream` writes to `descriptor`; one in memory (a notebook, a test) does not."""
-    try:
-        return stream is not None and stream.fileno() == descriptor
-    except (UnsupportedOperation, ValueError):
-        return False
-
-
-def _flush_stdout() -> None:
-    """Lets the script's last words out first; it may have closed or replaced its stdout."""
-    if sys.stdout is not None and not sys.stdout.closed:
-        sys.stdout.flush()
 
 
 def publish(report: Report, options: ReportOptions, stream: TextIO) -> int:
@@ -71,7 +25,7 @@ def publish(report: Report, options: ReportOptions, stream: TextIO) -> int:
     files = [(Path(place), text) for place, text in forms if place not in {None, STDOUT} and place]
     written = [write_file(path, text) for path, text in files]
     alone = [text for place, text in forms if place == STDOUT]
-    _flush_stdout()
+    flush_stdout()
     _print(alone[0] if alone else _text(report, stream), stream)
     if not all(written):
         return NotMeasuredError.exit_code
@@ -87,11 +41,6 @@ def write_file(path: Path, text: str) -> bool:
         tell(f"the report could not be written to {path} ({reason}); name another place")
         return False
     return True
-
-
-def tell(sentence: str) -> None:
-    """Says something about the measurement on stderr, where it disturbs no report."""
-    click.echo(f"goodput: {sentence}", err=True)
 
 
 def _print(text: str, stream: TextIO) -> None:

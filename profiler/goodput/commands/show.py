@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from goodput.commands.options import ReportOptions, report_options
-from goodput.commands.output import publish, report_stream
+from goodput.commands.output import publish
 from goodput.commands.stored import load
+from goodput.commands.streams import report_stream
 
 
 @click.command(name="show", short_help="Report on a recording or a torch.profiler trace.")

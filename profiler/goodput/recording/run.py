@@ -1,4 +1,7 @@
-"""Records a script: runs it as plain python would, measured, and puts the recording together."""
+"""Records a script: runs it as plain python would, measured from its import of torch on.
+
+Imports no numpy before the script does: that reads its environment when it is first imported.
+"""
 
 from __future__ import annotations
 
@@ -12,34 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from goodput.errors import UsageError
-from goodput.frontends.step_instruments import PassOptions, ProgramEnd
 from goodput.measure.clock import Clock, HostClock
-from goodput.recording import assemble, launchers, script, session
+from goodput.recording import launchers, script
 from goodput.recording.imports import WhenImported
+from goodput.recording.options import RunOptions
 from goodput.recording.script import ScriptTarget
-from goodput.trace.recording import Recording
 
 if TYPE_CHECKING:
-    from goodput.frontends.torch_program import TorchProgram
+    from goodput.recording.torch_run import TorchRun
+    from goodput.trace.recording import Recording
 
 __all__ = ["RunOptions", "RunOutcome", "ScriptTarget", "record_script"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How much to measure.
-
-    Attributes:
-        steps: undisturbed steps to time.
-        warmup: steps to let pass first; None to wait until their times settle.
-        stop_after: end the script when the passes are done.
-        count_only: count one step and measure no times.
-    """
-
-    steps: int = 10
-    warmup: int | None = None
-    stop_after: bool = False
-    count_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +57,7 @@ def record_script(
         watch.install()
         process = os.getpid()
         try:
-            status = script.run(target, ends_early=ProgramEnd)
+            status = script.run(target, ends_early=watch.is_end)
         finally:
             watch.remove()
         if os.getpid() != process:
@@ -112,13 +98,13 @@ def check(target: ScriptTarget, options: RunOptions) -> None:
 
 
 class _Watch:
-    """Measures torch from the moment that the script imports it."""
+    """Measures torch from the moment that the script imports it, and needs nothing big before."""
 
     def __init__(self, options: RunOptions, clock: Clock, scratch: Path) -> None:
         self._options = options
         self._clock = clock
         self._scratch = scratch
-        self._program: TorchProgram | None = None
+        self._torch: TorchRun | None = None
         self._fault = ""
         self._imports = WhenImported("torch", self._attach)
 
@@ -129,38 +115,27 @@ class _Watch:
     def remove(self) -> None:
         """Lets later imports and sessions be."""
         self._imports.remove()
-        session.adopt(None)
+        if self._torch is not None:
+            self._torch.let_sessions_be()
+
+    def is_end(self, error: BaseException) -> bool:
+        """Whether `error` is our own, which ends a script that was asked to end early."""
+        return self._torch is not None and self._torch.is_end(error)
 
     def outcome(self, program: str, status: int) -> RunOutcome:
         """What was measured of `program`, which ended with `status`."""
-        if self._program is None:
+        if self._torch is None:
             fault = self._fault or f"{program} never imported torch, so there was no step to see"
             return RunOutcome(None, status, fault)
-        try:
-            measured = self._program.finish()
-        except RuntimeError as error:  # a device that the script's own error left unusable
-            return RunOutcome(None, status, f"the device gave no times: {error}")
-        recording, reason = assemble.recording_of(
-            measured,
-            program,
-            self._clock.date(),
-            status,
-            count_only=self._options.count_only,
-        )
+        recording, reason = self._torch.recording_of(program, status)
         return RunOutcome(recording, status, reason)
 
     def _attach(self) -> None:
         """An unknown torch must not keep the script from running: then nothing is measured."""
-        options = PassOptions(self._options.steps, self._options.warmup, self._options.count_only)
         try:
-            from goodput.frontends.torch_program import TorchProgram
+            # By now torch has imported numpy, and both have read their environment.
+            from goodput.recording.torch_run import TorchRun
 
-            program = TorchProgram(
-                options, self._clock, self._scratch, stop_after=self._options.stop_after
-            )
-            program.attach()
+            self._torch = TorchRun(self._options, self._clock, self._scratch)
         except (ImportError, AttributeError) as error:
             self._fault = f"goodput cannot measure this torch ({error}); it knows 2.11 to 2.15"
-            return
-        self._program = program
-        session.adopt(program)

@@ -79,7 +79,7 @@ def clash(target: ScriptTarget) -> str:
     return ""
 
 
-def run(target: ScriptTarget, *, ends_early: type[BaseException] | None = None) -> int:
+def run(target: ScriptTarget, *, ends_early: Callable[[BaseException], bool] | None = None) -> int:
     """Runs `target` as `__main__` and returns its exit status.
 
     Its uncaught exceptions are printed as plain python prints them, without our frames. Its
@@ -88,7 +88,7 @@ def run(target: ScriptTarget, *, ends_early: type[BaseException] | None = None) 
 
     Args:
         target: what to run.
-        ends_early: an exception that ends the script with status 0.
+        ends_early: whether an exception is one that ends the script with status 0.
     """
     ours = _Surroundings.now()
     try:
@@ -119,13 +119,15 @@ class _Surroundings:
             os.chdir(self.folder)
 
 
-def _status_of(execute: Callable[[], None], ends_early: type[BaseException] | None) -> int:
+def _status_of(
+    execute: Callable[[], None], ends_early: Callable[[BaseException], bool] | None
+) -> int:
     try:
         execute()
     except SystemExit as end:
         return _exit_status(end)
     except BaseException as error:  # noqa: BLE001 - the border with the user's program
-        if ends_early is not None and isinstance(error, ends_early):
+        if ends_early is not None and ends_early(error):
             return 0
         _report(error)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1

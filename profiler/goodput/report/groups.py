@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
 from goodput.errors import UsageError
 from goodput.report.costs import Bound, Costs, group_of
 from goodput.report.model import OperatorRow
+from goodput.report.views import VIEWS
 from goodput.trace.table import Floats, Integers, Kind, Link, Phase, Trace
 
-VIEWS: Mapping[str, tuple[str, ...]] = {
-    "operator": ("operator", "phase", "mode", "shapes"),
-    "module": ("module",),
-    "phase": ("phase",),
-    "kernel": ("kernel", "operator", "phase", "mode"),
-}
-"""The columns that each view groups by."""
 UNCOVERED = 0.05
 """A group with at most this share of unmodelled time has ratios: lower bounds, as the step has."""
 _NAMES = ("operator", "phase", "module", "dtype", "shapes", "kernel")

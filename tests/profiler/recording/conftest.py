@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from goodput.device import DeviceIdentity
 from goodput.readers import recording_file
 from goodput.trace.recording import Recording
+from goodput.trace.table import Invocations, StepTime, Trace
 
 # What `goodput run` does up to the report: records, saves, and ends with the script's status.
 DRIVER = """
@@ -91,3 +93,41 @@ def scripts(tmp_path: Path, repository: Path) -> Scripts:
     paths = (str(repository / "profiler"), str(repository / "kernels"))
     variables = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     return Scripts(tmp_path, {**os.environ, **variables})
+
+
+CPU = DeviceIdentity("cpu", "a CPU, 2 cores", 2)
+
+
+def recording_of_rank(rank=0, seconds=1.0, device=CPU, place="host/cpu", flops=10):
+    rows = {
+        "step": [0, 0, 1],
+        "operator": [1, 2, 1],
+        "flops": [flops, 0, flops],
+        "modelled": [True, True, True],
+        "device_seconds": [0.1, 0.2, 0.1],
+    }
+    steps = tuple(StepTime(n, seconds, seconds / 2, seconds / 2, 0.0, 10) for n in range(2))
+    trace = Trace(
+        device=device,
+        framework="torch",
+        steps=steps,
+        invocations=Invocations.of(rows),
+        strings=("", "aten::mm", f"only::rank{rank}"),
+        rank=rank,
+        world_size=2,
+    )
+    return Recording(
+        program="train.py",
+        created="2026-01-31T12:00:00+00:00",
+        trace=trace,
+        wall_seconds=(seconds, seconds),
+        basis="host",
+        tokens_per_step=100.0,
+        environment={"device_place": place},
+    )
+
+
+@pytest.fixture
+def recording():
+    """Makes a rank's recording by hand."""
+    return recording_of_rank

@@ -1,0 +1,33 @@
+"""The recordings of several ranks as one of a device."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from goodput.recording import combination
+
+
+def test_ranks_on_one_device_are_summed_over_the_slowest_wall(recording):
+    whole = combination.combined((recording(0, 1.0), recording(1, 1.5, flops=7)))
+    assert whole.wall_seconds == (1.5, 1.5)
+    assert len(whole.trace.steps) == 2
+    assert int(whole.trace.invocations.flops.sum()) == 2 * 10 + 2 * 7
+    names = [whole.trace.strings[i] for i in whole.trace.invocations.operator]
+    assert names.count("aten::mm") == 4
+    assert {"only::rank0", "only::rank1"} <= set(names)
+    assert whole.tokens_per_step == 200.0
+    assert any("rank 1 is the slowest of 2" in w and "1.500 times" in w for w in whole.warnings)
+    assert any("ranks 0, 1 share one device" in w for w in whole.warnings)
+
+
+def test_ranks_on_their_own_devices_are_not_summed(recording):
+    first = recording(0, 1.0, place="host/0")
+    whole = combination.combined((first, recording(1, 2.0, place="host/1")))
+    assert whole.wall_seconds == (1.0, 1.0)
+    assert np.array_equal(whole.trace.invocations.flops, first.trace.invocations.flops)
+    assert any("rank 1 is the slowest" in w for w in whole.warnings)
+
+
+def test_one_recording_stays_as_it_is(recording):
+    single = recording(0)
+    assert combination.combined((single,)) is single
