@@ -11,10 +11,12 @@ from goodput.commands.given import capacity_for
 from goodput.commands.options import Keep, ReportOptions
 from goodput.commands.output import publish
 from goodput.commands.progress import progress
+from goodput.commands.stored import datasheet_of
 from goodput.commands.streams import tell
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.readers import recording_file
 from goodput.recording import combination, meeting, ranks
+from goodput.recording.ranks import Place
 from goodput.recording.run import RunOutcome
 from goodput.report.build import build
 from goodput.report.model import Report
@@ -35,22 +37,40 @@ def conclude(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: Te
 
 
 def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: TextIO) -> int:
-    if outcome.recording is None:
-        raise NotMeasuredError(outcome.reason)
     place = ranks.here()
-    path = ranks.path_of_rank(keep.path, place)
-    # Gathered before the roofs are measured: by then the other ranks leave the device alone.
-    gathered = meeting.gather(outcome.recording, place=place)
     if not place.reports:
-        saved = _save(outcome.recording, path)
-        return 0 if saved or not keep.is_asked else NotMeasuredError.exit_code
-    recording, capacity = combination.combined(gathered), None
+        _hand_over(outcome, keep, place)
+        return 0
+    # Gathered before the roofs are measured: by then the other ranks leave the device alone.
+    gathered = meeting.gather(outcome.recording, place, keep.path)
+    if outcome.recording is None:
+        raise NotMeasuredError("; ".join([outcome.reason, *gathered.notes]))
+    recording = combination.combined(gathered.recordings, gathered.notes)
+    path, capacity = ranks.path_of_rank(keep.path, place), None
     try:
         capacity, report = _judged(recording, options, keep.capacity)
     finally:
-        saved = _save(recording, path, capacity)
+        unsaved = _save(recording, path, capacity)
     status = publish(report, options, stream)
-    return status if saved or not keep.is_asked else NotMeasuredError.exit_code
+    lost = keep.is_asked and (unsaved or not gathered.all_saved)
+    return NotMeasuredError.exit_code if lost else status
+
+
+def _hand_over(outcome: RunOutcome, keep: Keep, place: Place) -> None:
+    """Saves what this rank recorded and tells rank 0 how it ended.
+
+    Its status says nothing of the measurement: any but 0 makes a launcher end the other ranks, the
+    one that reports among them. Rank 0 has the status.
+    """
+    unsaved = ""
+    if outcome.recording is None:
+        tell(f"rank {place.rank} recorded nothing: {outcome.reason}")
+    else:
+        unsaved = _save(outcome.recording, ranks.path_of_rank(keep.path, place))
+    try:
+        meeting.leave(meeting.End(outcome.recording, outcome.reason, unsaved), place)
+    except NotMeasuredError as error:
+        tell(str(error))
 
 
 def _judged(
@@ -64,6 +84,9 @@ def _judged(
     device = recording.trace.device
     if given is not None:
         return against(capacity_for(device, given))
+    if not recording.wall_seconds:
+        # No time is there to hold against a roof, so measuring one would tell nothing.
+        return against(datasheet_of(device))
     if device is None:
         return against(None)
     needs = Needs(
@@ -78,12 +101,12 @@ def _judged(
     return capacity, report
 
 
-def _save(recording: Recording, path: Path, capacity: Capacity | None = None) -> bool:
-    """Whether the recording could be saved; where not, one line says so and the report goes on."""
+def _save(recording: Recording, path: Path, capacity: Capacity | None = None) -> str:
+    """Why the recording could not be saved; one line says so and the report goes on. Else ""."""
     try:
         recording_file.save(recording, path, capacity)
     except NotMeasuredError as error:
         tell(str(error))
-        return False
+        return str(error)
     tell(f"the recording is in {path}; `goodput show {path}` reports it again")
-    return True
+    return ""

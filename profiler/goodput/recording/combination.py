@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from goodput.recording.ranks import named
 from goodput.trace.recording import Recording
 from goodput.trace.table import Invocations, StepTime, Trace
 
@@ -16,25 +18,28 @@ def slowest(recordings: tuple[Recording, ...]) -> Recording | None:
     return max(timed, key=lambda r: float(np.median(r.wall_seconds)), default=None)
 
 
-def combined(recordings: tuple[Recording, ...]) -> Recording:
+def combined(recordings: tuple[Recording, ...], notes: Sequence[str] = ()) -> Recording:
     """One recording of the device of rank 0: its own, or the sum of the ranks that share it.
 
     Ranks on one device (several processes on one CPU) work in the same seconds, so their operators
     are put together step by step and the wall is the slowest rank's. The warnings name that rank
-    and say what was summed.
+    and say what was summed; `notes` are sentences on ranks that are not here.
     """
     first = recordings[0]
     if len(recordings) == 1:
-        return first
+        return replace(first, warnings=(*first.warnings, *notes)) if notes else first
     sharing = [r for r in recordings if _device_key(r) == _device_key(first)]
-    worst = slowest(recordings)
-    warnings = list(first.warnings)
-    if worst is not None:
-        warnings.append(_slowest_sentence(worst, recordings))
-    if len(sharing) > 1 and all(r.trace.steps for r in sharing):
+    warnings = [*first.warnings, *notes, *_slowest_sentence(recordings)]
+    unprofiled = [r.trace.rank for r in sharing if not r.trace.steps]
+    if unprofiled:
+        warnings.append(
+            f"{named(unprofiled)} shared this device without a profiled step, so no work of other "
+            "ranks is added to this report"
+        )
+    elif len(sharing) > 1:
         slow = slowest(tuple(sharing)) or first
-        ranks = ", ".join(str(r.trace.rank) for r in sharing)
-        warnings.append(f"ranks {ranks} share one device: their work is summed over one wall")
+        ranks = named([r.trace.rank for r in sharing])
+        warnings.append(f"{ranks} share one device: their work is summed over one wall")
         first = replace(
             first,
             trace=_together([r.trace for r in sharing]),
@@ -44,13 +49,18 @@ def combined(recordings: tuple[Recording, ...]) -> Recording:
     return replace(first, warnings=tuple(warnings))
 
 
-def _slowest_sentence(worst: Recording, recordings: tuple[Recording, ...]) -> str:
+def _slowest_sentence(recordings: tuple[Recording, ...]) -> tuple[str, ...]:
+    """Which rank is the slowest and by how much; nothing where fewer than two were timed."""
     medians = [float(np.median(r.wall_seconds)) for r in recordings if r.wall_seconds]
+    worst = slowest(recordings)
+    if worst is None or len(medians) < 2:
+        return ()
     ratio = max(medians) / min(medians)
-    return (
-        f"rank {worst.trace.rank} is the slowest of {len(recordings)}: its median step takes "
+    sentence = (
+        f"rank {worst.trace.rank} is the slowest of {len(medians)}: its median step takes "
         f"{ratio:.3f} times the fastest rank's"
     )
+    return (sentence,)
 
 
 def _device_key(recording: Recording) -> tuple[object, str]:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -34,6 +35,12 @@ class Place:
     def reports(self) -> bool:
         """Whether this rank prints the report: rank 0."""
         return self.rank == 0
+
+    @property
+    def host_ranks(self) -> range:
+        """The ranks of this host, which launchers number in a row."""
+        first = self.rank - self.local_rank
+        return range(first, first + self.local_world_size)
 
 
 def here(environment: Mapping[str, str] | None = None) -> Place:
@@ -69,6 +76,14 @@ def path_of_rank(path: Path, place: Place) -> Path:
     if not place.is_distributed:
         return path
     return path.with_name(f"{path.stem}.rank{place.rank}{path.suffix}")
+
+
+def named(ranks: list[int]) -> str:
+    """Ranks in ascending order in words: `rank 3`, or `ranks 1, 4 to 7`."""
+    breaks = [place for place, (a, b) in enumerate(pairwise(ranks), 1) if b != a + 1]
+    runs = [ranks[a:b] for a, b in pairwise([0, *breaks, len(ranks)])]
+    words = [f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
+    return f"{'ranks' if len(ranks) > 1 else 'rank'} {', '.join(words)}"
 
 
 def device_place(device_index: str = "") -> str:

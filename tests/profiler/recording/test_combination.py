@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from goodput.recording import combination
@@ -17,7 +19,7 @@ def test_ranks_on_one_device_are_summed_over_the_slowest_wall(recording):
     assert {"only::rank0", "only::rank1"} <= set(names)
     assert whole.tokens_per_step == 200.0
     assert any("rank 1 is the slowest of 2" in w and "1.500 times" in w for w in whole.warnings)
-    assert any("ranks 0, 1 share one device" in w for w in whole.warnings)
+    assert any("ranks 0 to 1 share one device" in w for w in whole.warnings)
 
 
 def test_ranks_on_their_own_devices_are_not_summed(recording):
@@ -31,3 +33,14 @@ def test_ranks_on_their_own_devices_are_not_summed(recording):
 def test_one_recording_stays_as_it_is(recording):
     single = recording(0)
     assert combination.combined((single,)) is single
+    noted = combination.combined((single,), ("rank 1 recorded nothing: no step",))
+    assert noted.warnings == ("rank 1 recorded nothing: no step",)
+
+
+def test_a_rank_that_was_not_timed_is_no_slowest_and_is_not_summed(recording):
+    counted = recording(1)
+    counted = replace(counted, wall_seconds=(), trace=replace(counted.trace, steps=()))
+    whole = combination.combined((recording(0), counted))
+    assert whole.wall_seconds == (1.0, 1.0)
+    (warning,) = whole.warnings
+    assert warning.startswith("rank 1 shared this device without a profiled step")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from goodput.recording import ranks
 from goodput.recording.ranks import Place
 
@@ -34,3 +36,16 @@ def test_one_file_a_rank(tmp_path):
     path = tmp_path / "train.goodput"
     assert ranks.path_of_rank(path, Place()) == path
     assert ranks.path_of_rank(path, Place(1, 2, 1, 2, "job")).name == "train.rank1.goodput"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([3], "rank 3"),
+        ([1, 2], "ranks 1 to 2"),
+        ([1, 4, 5, 6, 9], "ranks 1, 4 to 6, 9"),
+        ([1, 3], "ranks 1, 3"),
+    ],
+)
+def test_ranks_in_words(numbers, words):
+    assert ranks.named(numbers) == words
