@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TextIO
 
-from goodput.calibration.roofs import Needs, capacity_of, remeasure
 from goodput.capacity.profile import Capacity
-from goodput.commands.given import capacity_for
+from goodput.commands.judgement import judged
 from goodput.commands.options import Keep, ReportOptions
 from goodput.commands.output import publish
-from goodput.commands.progress import progress
 from goodput.commands.stored import datasheet_of
 from goodput.commands.streams import tell
 from goodput.errors import GoodputError, NotMeasuredError
@@ -18,9 +16,6 @@ from goodput.readers import recording_file
 from goodput.recording import combination, meeting, ranks
 from goodput.recording.ranks import Place
 from goodput.recording.run import RunOutcome
-from goodput.report.build import build
-from goodput.report.model import Report
-from goodput.report.needs import largest_contractions, largest_convolutions, modes_of
 from goodput.trace.recording import Recording
 
 
@@ -48,7 +43,7 @@ def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: Tex
     recording = combination.combined(gathered.recordings, gathered.notes)
     path, capacity = ranks.path_of_rank(keep.path, place), None
     try:
-        capacity, report = _judged(recording, options, keep.capacity)
+        capacity, report = judged(recording, keep.capacity, options.convention, options.by)
     finally:
         unsaved = _save(recording, path, capacity)
     status = publish(report, options, stream)
@@ -71,34 +66,6 @@ def _hand_over(outcome: RunOutcome, keep: Keep, place: Place) -> None:
         meeting.leave(meeting.End(outcome.recording, outcome.reason, unsaved), place)
     except NotMeasuredError as error:
         tell(str(error))
-
-
-def _judged(
-    recording: Recording, options: ReportOptions, given: Capacity | None
-) -> tuple[Capacity | None, Report]:
-    """The roofs, given or measured, and the report against them."""
-
-    def against(capacity: Capacity | None) -> tuple[Capacity | None, Report]:
-        return capacity, build(recording, capacity, options.convention, options.by)
-
-    device = recording.trace.device
-    if given is not None:
-        return against(capacity_for(device, given))
-    if not recording.wall_seconds:
-        # No time is there to hold against a roof, so measuring one would tell nothing.
-        return against(datasheet_of(device))
-    if device is None:
-        return against(None)
-    needs = Needs(
-        modes_of(recording), largest_contractions(recording), largest_convolutions(recording)
-    )
-    with progress() as show:
-        measured = capacity_of(device, needs, progress=show)
-        capacity, report = against(measured)
-        if report.errors:
-            # Above the limit: a roof that was measured too low is the likeliest reason.
-            capacity, report = against(remeasure(measured, needs, progress=show))
-    return capacity, report
 
 
 def _save(recording: Recording, path: Path, capacity: Capacity | None = None) -> str:

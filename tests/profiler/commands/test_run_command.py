@@ -10,7 +10,7 @@ import goodput
 from goodput.capacity import store
 from goodput.capacity.profile import Capacity
 from goodput.cli import status_of
-from goodput.commands import conclusion, run
+from goodput.commands import judgement, run
 from goodput.commands.run import default_path
 from goodput.recording.run import RunOptions, RunOutcome, ScriptTarget
 from goodput.renderers.json_report import parse_json
@@ -36,7 +36,7 @@ def fake(
             return outcome
 
         monkeypatch.setattr(run, "record_script", record)
-        monkeypatch.setattr(conclusion, "capacity_of", lambda *_, **__: capacity)
+        monkeypatch.setattr(judgement, "capacity_of", lambda *_, **__: capacity)
         return seen
 
     return install
@@ -127,7 +127,7 @@ def test_above_the_limit_is_5_if_the_roof_stays_where_it_is(
 ) -> None:
     fake(good)
     again = []
-    monkeypatch.setattr(conclusion, "capacity_of", lambda *_, **__: low_capacity)
+    monkeypatch.setattr(judgement, "capacity_of", lambda *_, **__: low_capacity)
     monkeypatch.setattr(
         conclusion, "remeasure", lambda given, *_, **__: again.append(given) or given
     )
@@ -144,8 +144,8 @@ def test_a_roof_that_was_measured_too_low_is_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fake(good)
-    monkeypatch.setattr(conclusion, "capacity_of", lambda *_, **__: low_capacity)
-    monkeypatch.setattr(conclusion, "remeasure", lambda *_, **__: capacity)
+    monkeypatch.setattr(judgement, "capacity_of", lambda *_, **__: low_capacity)
+    monkeypatch.setattr(judgement, "remeasure", lambda *_, **__: capacity)
     assert status_of(["run", "train.py"]) == 0
     assert goodput.load("train.goodput").capacity == capacity
 

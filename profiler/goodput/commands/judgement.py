@@ -1,0 +1,53 @@
+"""The roofs that a recording is held against, given or measured, and the report that follows."""
+
+from __future__ import annotations
+
+from goodput.calibration.roofs import Needs, capacity_of, remeasure
+from goodput.capacity.profile import Capacity
+from goodput.commands.given import capacity_for
+from goodput.commands.progress import progress
+from goodput.formulas.conventions import EXACT
+from goodput.report.build import build
+from goodput.report.model import Report
+from goodput.report.needs import largest_contractions, largest_convolutions, modes_of
+from goodput.trace.recording import Recording
+
+
+def judged(
+    recording: Recording,
+    given: Capacity | None = None,
+    convention: str = EXACT,
+    by: str = "operator",
+) -> tuple[Capacity | None, Report]:
+    """The roofs, and the report of `recording` against them.
+
+    Args:
+        recording: of a program that ran in this process.
+        given: the roofs that the user gave; None measures those of the device, or spot-checks
+            them where they are in the cache.
+        convention: which FLOPs are useful.
+        by: what the report's rows are grouped by.
+
+    Raises:
+        UsageError: `given` is of another device.
+        NotMeasuredError: the recording holds nothing to report.
+    """
+
+    def against(capacity: Capacity | None) -> tuple[Capacity | None, Report]:
+        return capacity, build(recording, capacity, convention, by)
+
+    device = recording.trace.device
+    if given is not None:
+        return against(capacity_for(device, given))
+    if device is None:
+        return against(None)
+    needs = Needs(
+        modes_of(recording), largest_contractions(recording), largest_convolutions(recording)
+    )
+    with progress() as show:
+        measured = capacity_of(device, needs, progress=show)
+        capacity, report = against(measured)
+        if report.errors:
+            # Above the limit: a roof that was measured too low is the likeliest reason.
+            capacity, report = against(remeasure(measured, needs, progress=show))
+    return capacity, report
