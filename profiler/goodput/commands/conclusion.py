@@ -9,7 +9,6 @@ from goodput.capacity.profile import Capacity
 from goodput.commands.judgement import judged
 from goodput.commands.options import Keep, ReportOptions
 from goodput.commands.output import publish
-from goodput.commands.stored import datasheet_of
 from goodput.commands.streams import tell
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.readers import recording_file

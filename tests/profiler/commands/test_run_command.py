@@ -129,7 +129,7 @@ def test_above_the_limit_is_5_if_the_roof_stays_where_it_is(
     again = []
     monkeypatch.setattr(judgement, "capacity_of", lambda *_, **__: low_capacity)
     monkeypatch.setattr(
-        conclusion, "remeasure", lambda given, *_, **__: again.append(given) or given
+        judgement, "remeasure", lambda given, *_, **__: again.append(given) or given
     )
     assert status_of(["run", "train.py"]) == 5
     assert again == [low_capacity]
