@@ -24,28 +24,68 @@ _MODES_SHOWN = 3
 
 def headline(report: Report) -> tuple[tuple[str, str], ...]:
     """Label and text of each line, the most important one first."""
-    totals = report.totals
-    lines = [
-        ("program goodput", _goodput(totals)),
-        ("MFU", _against_datasheet(totals.mfu, report)),
-        ("HFU", _against_datasheet(totals.hfu, report)),
-        (
-            "roofline",
-            f"{efficiency(totals.roofline_efficiency, bound=SOFT)} of the device time was ideal",
-        ),
-        ("step", _step(report.step)),
-        ("useful", _useful(totals)),
-    ]
-    if totals.tokens_per_s is not None:
-        lines.append(("tokens", si(totals.tokens_per_s, "token/s")))
+    lines = _untimed_step(report) if report.step.count == 0 else _timed_step(report)
     lines.append(("convention", _CONVENTIONS.get(report.convention, report.convention)))
     lines += [("capacity", text) for text in capacity_lines(report)]
     lines.append(("device", _device(report)))
     return tuple(lines)
 
 
+def _timed_step(report: Report) -> list[tuple[str, str]]:
+    totals = report.totals
+    lines = [
+        ("program goodput", _goodput(totals)),
+        ("MFU", _against_datasheet(totals.mfu, report)),
+        ("HFU", _against_datasheet(totals.hfu, report)),
+    ]
+    if report.coverage.untimed:
+        lines.append(("operator times", f"{UNKNOWN}: {report.coverage.untimed}"))
+    else:
+        share = efficiency(totals.roofline_efficiency, bound=SOFT)
+        lines.append(("roofline", f"{share} of the device time was ideal"))
+    lines += [("step", _step(report.step)), ("useful", _useful(totals))]
+    if report.coverage.untimed:
+        lines += _other_work(totals)
+    if totals.tokens_per_s is not None:
+        lines.append(("tokens", si(totals.tokens_per_s, "token/s")))
+    return lines
+
+
+def _untimed_step(report: Report) -> list[tuple[str, str]]:
+    """What is known of a step that was counted only; its rates are all unknown for one reason."""
+    untimed = f"{UNKNOWN}: {report.coverage.untimed}"
+    ratios = ("program goodput", f"{UNKNOWN} (no undisturbed step was timed; nor MFU and HFU)")
+    return [
+        ("useful", _useful(report.totals)),
+        *_other_work(report.totals),
+        ("times", untimed),
+        ratios,
+    ]
+
+
+def _other_work(totals: Totals) -> list[tuple[str, str]]:
+    """What a step needs beside useful FLOPs, for a report whose tables have no times to tell."""
+    if totals.useful_flops is None:
+        return []
+    parts = [
+        f"vector {si(totals.vector_flops, 'FLOP')}",
+        f"special functions {si(totals.special)}",
+        f"at least {si(totals.bytes, 'B')} moved",
+    ]
+    again = (totals.executed_flops or 0.0) - totals.useful_flops
+    if again:
+        parts.insert(0, f"recompute and padding {si(again, 'FLOP')}")
+    lines = [("beside it", ", ".join(parts))]
+    if totals.ideal_seconds is not None:
+        text = f"{seconds(totals.ideal_seconds)}, if each operator reached its roof"
+        lines.append(("ideal step", text))
+    return lines
+
+
 def _goodput(totals: Totals) -> str:
     text = f"{ratio(totals.program_goodput)} of the delivered capacity became useful model math"
+    if totals.useful_flops is None:
+        return f"{UNKNOWN} (no step was counted)"
     if totals.program_goodput is None:
         return f"{UNKNOWN} (no compute roof is known for what ran)"
     if totals.program_goodput_sustained is not None:
@@ -54,6 +94,8 @@ def _goodput(totals: Totals) -> str:
 
 
 def _against_datasheet(value: float | None, report: Report) -> str:
+    if report.totals.useful_flops is None:
+        return f"{UNKNOWN} (no step was counted)"
     if value is not None:
         return f"{ratio(value)} of the dense datasheet peak"
     if report.capacity is None or report.capacity.datasheet is None:
@@ -62,7 +104,8 @@ def _against_datasheet(value: float | None, report: Report) -> str:
 
 
 def _step(step: StepSummary) -> str:
-    clock = _CLOCKS.get(step.basis, step.basis)
+    basis = step.basis or UNKNOWN
+    clock = _CLOCKS.get(basis, basis)
     if step.count == 1:
         return f"{seconds(step.median)} (1 step, {clock})"
     spread = f"{seconds(step.p05)} to {seconds(step.p95)}"
@@ -70,8 +113,11 @@ def _step(step: StepSummary) -> str:
 
 
 def _useful(totals: Totals) -> str:
-    rate = si(totals.useful_flops_per_s, "FLOP/s")
-    text = f"{si(totals.useful_flops, 'FLOP')} a step, {rate} per device"
+    if totals.useful_flops is None:
+        return f"{UNKNOWN} (no step was counted)"
+    text = f"{si(totals.useful_flops, 'FLOP')} a step"
+    if totals.useful_flops_per_s is not None:
+        text += f", {si(totals.useful_flops_per_s, 'FLOP/s')} per device"
     modes = sorted(totals.useful_flops_by_mode.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{mode or 'no mode'} {si(flops, 'FLOP')}" for mode, flops in modes if flops)
     return f"{text} ({shares})" if shares else text
@@ -87,6 +133,8 @@ def _device(report: Report) -> str:
 def capacity_lines(report: Report) -> list[str]:
     """The roofs that the program ran under, each with how it is known."""
     capacity = report.capacity
+    if capacity is None and report.step.count == 0:
+        return [f"{UNKNOWN} (counts need none; --capacity FILE adds ideal seconds)"]
     if capacity is None:
         return [f"{UNKNOWN} (name a file with --capacity FILE to get the ratios)"]
     used = sorted(report.totals.useful_flops_by_mode.items(), key=lambda item: -item[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from goodput.report.model import Coverage, Report
+from goodput.report.model import Coverage, Report, UnmodelledOperator
 from goodput.units import UNKNOWN, percent, seconds
 
 _UNMODELLED_SHOWN = 5
@@ -14,15 +14,30 @@ def honesty(report: Report, now: datetime | None = None) -> tuple[tuple[str, str
     """Label and text of each line; `now` tells the capacity's age."""
     coverage = report.coverage
     lines = [
-        ("modelled", f"{percent(coverage.modelled_share)} of device time has a formula and a roof"),
-        ("linked", f"{percent(coverage.exactly_linked_share)} of device time is linked exactly"),
-        ("profiler", _slowdown(coverage)),
+        *(_calls(coverage) if coverage.untimed else _times(coverage)),
         ("capacity", _capacity(report, now)),
         *_left_out(coverage),
     ]
     if coverage.unmodelled:
         lines.append(("unmodelled", _unmodelled(coverage)))
     return tuple(lines)
+
+
+def _times(coverage: Coverage) -> list[tuple[str, str]]:
+    return [
+        ("modelled", f"{percent(coverage.modelled_share)} of device time has a formula and a roof"),
+        ("linked", f"{percent(coverage.exactly_linked_share)} of device time is linked exactly"),
+        ("profiler", _slowdown(coverage)),
+    ]
+
+
+def _calls(coverage: Coverage) -> list[tuple[str, str]]:
+    """What stands there without operator times: shares of calls, and no ladder."""
+    share = coverage.modelled_calls_share
+    text = f"{UNKNOWN}: no step was counted"
+    if share is not None:
+        text = f"{percent(share)} of the counted operator calls have a formula"
+    return [("modelled", text), ("ladder", "not split: that takes operator times")]
 
 
 def _slowdown(coverage: Coverage) -> str:
@@ -51,9 +66,16 @@ def _left_out(coverage: Coverage) -> list[tuple[str, str]]:
 
 def _unmodelled(coverage: Coverage) -> str:
     shown = coverage.unmodelled[:_UNMODELLED_SHOWN]
-    words = [f"{one.operator} {seconds(one.seconds)} ({one.reason})" for one in shown]
+    words = [f"{one.operator} {_amount(one)} ({one.reason})" for one in shown]
     left = len(coverage.unmodelled) - len(shown)
     return ", ".join(words + ([f"… {left} more"] if left else []))
+
+
+def _amount(one: UnmodelledOperator) -> str:
+    """How much of the step it is: its seconds where they are known, else its calls."""
+    if one.seconds is None and one.calls is not None:
+        return "1 call" if one.calls == 1 else f"{one.calls:g} calls"
+    return seconds(one.seconds)
 
 
 def _capacity(report: Report, now: datetime | None) -> str:

@@ -25,9 +25,11 @@ BAR = 20
 """Characters of a bar of 100 %."""
 
 
-def ladder_table(report: Report) -> Table:
-    """Rungs, seconds, shares and bars, with their total."""
+def ladder_table(report: Report) -> Table | None:
+    """Rungs, seconds, shares and bars, with their total; None where the step was not split."""
     rungs = report.ladder
+    if not rungs:
+        return None
     whole = Rung("total", sum(r.seconds for r in rungs), sum(r.share for r in rungs))
     lines = (*rungs, whole)
     return Table(

@@ -1,11 +1,11 @@
-"""The operators, or whatever the report was grouped by, ranked by lost seconds."""
+"""The operators, or whatever the report was grouped by, as ranked: by lost seconds or by work."""
 
 from __future__ import annotations
 
 from goodput.renderers.ratios import BROKEN, FASTER, TOO_SHORT, efficiency, ratio
 from goodput.renderers.tables import Column, Table, filled
 from goodput.report.model import OperatorRow, Report
-from goodput.units import percent, seconds
+from goodput.units import percent, seconds, si
 
 SHOWN = 15
 """Rows of the table; the rest is counted below it."""
@@ -14,9 +14,13 @@ _NAMES = ("operator", "phase", "module", "shapes", "dtype", "kernel")
 
 
 def operators_table(report: Report, shown: int = SHOWN) -> Table:
-    """The `shown` rows that lose most seconds of a step."""
+    """The `shown` rows that lose most seconds of a step; without times, that need most FLOPs."""
     rows, left = report.operators[:shown], report.operators[shown:]
-    columns = (*filled(_name_columns(rows)), *_number_columns(rows, whole_seconds(report)))
+    names = filled(_name_columns(rows))
+    if report.coverage.untimed:
+        columns = (*names, *_work_columns(rows, report))
+        return Table("What a step needs, by useful FLOPs", columns, _work_notes(left, report))
+    columns = (*names, *_number_columns(rows, whole_seconds(report)))
     return Table("Where to work next, by lost seconds", columns, _notes(columns, left, report))
 
 
@@ -34,18 +38,34 @@ def _name_columns(rows: tuple[OperatorRow, ...]) -> tuple[Column, ...]:
 
 
 def _number_columns(rows: tuple[OperatorRow, ...], whole: float) -> tuple[Column, ...]:
-    def column(header: str, cells: list[str], spare: int = 0) -> Column:
-        return Column(header, tuple(cells), right=True, spare=spare)
-
     return (
-        column("calls", [f"{row.calls:.4g}" for row in rows], spare=1),
-        column("time", [seconds(row.device_seconds) for row in rows]),
-        column("share", [share_of(row.device_seconds, whole) for row in rows]),
-        column("goodput", [ratio(row.goodput) for row in rows]),
-        column("roofline", [efficiency(row.roofline_efficiency, row.bound) for row in rows]),
+        _number("calls", [f"{row.calls:.4g}" for row in rows], spare=1),
+        _number("time", [seconds(row.device_seconds) for row in rows]),
+        _number("share", [share_of(row.device_seconds, whole) for row in rows]),
+        _number("goodput", [ratio(row.goodput) for row in rows]),
+        _number("roofline", [efficiency(row.roofline_efficiency, row.bound) for row in rows]),
         Column("bound", tuple(row.bound for row in rows), spare=3),
-        column("lost", [seconds(row.lost_seconds) for row in rows]),
+        _number("lost", [seconds(row.lost_seconds) for row in rows]),
     )
+
+
+def _work_columns(rows: tuple[OperatorRow, ...], report: Report) -> tuple[Column, ...]:
+    whole = report.totals.useful_flops
+    columns = (
+        _number("calls", [f"{row.calls:.4g}" for row in rows]),
+        _number("useful", [si(row.useful_flops, "FLOP") for row in rows]),
+        _number("share", [share_of(row.useful_flops, whole) for row in rows]),
+        _number("vector", [si(row.vector_flops, "FLOP") for row in rows], spare=1),
+        _number("bytes", [si(row.bytes, "B") for row in rows]),
+    )
+    if report.capacity is None:
+        return columns
+    ideal = _number("ideal", [seconds(row.ideal_seconds) for row in rows])
+    return (*columns, ideal, Column("bound", tuple(row.bound for row in rows), spare=3))
+
+
+def _number(header: str, cells: list[str], spare: int = 0) -> Column:
+    return Column(header, tuple(cells), right=True, spare=spare)
 
 
 def short_name(operator: str) -> str:
@@ -65,12 +85,25 @@ def short_shapes(shapes: str) -> str:
 
 def whole_seconds(report: Report) -> float:
     """What shares are of: the step; where profiled operators took longer than it, all of them."""
-    return max(report.step.median, sum(row.device_seconds for row in report.operators))
+    return max(report.step.median or 0.0, _time(report.operators))
 
 
-def share_of(part: float, whole: float) -> str:
+def _time(rows: tuple[OperatorRow, ...]) -> float:
+    return sum(row.device_seconds or 0.0 for row in rows)
+
+
+def share_of(part: float | None, whole: float | None) -> str:
     """`part` as a percentage of `whole`; `n/a` of nothing."""
-    return percent(part / whole if whole else None)
+    return percent(part / whole if part is not None and whole else None)
+
+
+def _work_notes(left: tuple[OperatorRow, ...], report: Report) -> tuple[str, ...]:
+    if not left:
+        return ()
+    useful = sum(row.useful_flops or 0.0 for row in left)
+    share = share_of(useful, report.totals.useful_flops)
+    note = f"… {len(left)} more with {si(useful, 'FLOP')} ({share}); all of them with --json"
+    return (note,)
 
 
 def _notes(
@@ -78,7 +111,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     if left:
-        time = sum(row.device_seconds for row in left)
+        time = _time(left)
         notes.append(
             f"… {len(left)} more with {seconds(time)} "
             f"({share_of(time, whole_seconds(report))} of the step); all of them with --json"

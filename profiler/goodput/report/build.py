@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import statistics
+from collections import defaultdict
 
 import numpy as np
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas that reasons speak of
-from goodput.capacity.profile import Capacity, Peak
+from goodput.capacity.profile import Capacity
 from goodput.errors import NotMeasuredError
 from goodput.formulas.registry import has_formula
-from goodput.report import limits
+from goodput.report import counts, limits
 from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
-from goodput.report.model import (
-    Coverage,
-    Report,
-    StepSummary,
-    Totals,
-    UnmodelledOperator,
-)
+from goodput.report.model import Coverage, Report, UnmodelledOperator
+from goodput.report.totals import step_of, totals_of, uncounted
 from goodput.trace.recording import Recording
 from goodput.trace.table import Invocations, Kind, Link, Trace
 
@@ -40,36 +36,40 @@ def build(
         NotMeasuredError: the recording holds no whole step.
         UsageError: there is no such view, or no such convention.
     """
+    if recording.trace.steps and recording.wall_seconds:
+        return _timed(recording, capacity, convention, by)
+    if recording.work.entries or recording.wall_seconds:
+        return _counted(recording, capacity, convention, by)
+    raise NotMeasuredError(
+        f"no whole step was measured in {recording.program or 'this recording'}: let it run "
+        "for more steps, or mark them with goodput.record() and .step()"
+    )
+
+
+def _timed(recording: Recording, capacity: Capacity | None, convention: str, by: str) -> Report:
+    """The whole report, of a recording with profiled steps."""
     trace = recording.trace
-    if not recording.wall_seconds or not trace.steps:
-        raise NotMeasuredError(
-            f"no whole step was measured in {recording.program or 'this recording'}: let it run "
-            "for more steps, or mark them with goodput.record() and .step()"
-        )
     steps = len(trace.steps)
     costs = costs_of(trace, capacity, convention)
     wall = statistics.median(recording.wall_seconds)
+    floor = capacity.floor_seconds if capacity else 0.0
     split = ladder(
         costs,
         trace.invocations.kind,
         wall,
         steps=steps,
         host_share=_host_share(trace, costs),
-        floor_seconds=capacity.floor_seconds if capacity else 0.0,
-        absent=absent_rungs(
-            costs,
-            has_capacity=capacity is not None,
-            floor_seconds=capacity.floor_seconds if capacity else 0.0,
-        ),
+        floor_seconds=floor,
+        absent=absent_rungs(costs, has_capacity=capacity is not None, floor_seconds=floor),
     )
-    totals = _totals(recording, costs, capacity, wall)
+    totals = totals_of(trace, costs, capacity, wall, recording.tokens_per_step)
     above = limits.suspects(trace, costs)
     return Report(
         device=trace.device,
         environment={**trace.environment, **recording.environment},
         convention=convention,
         capacity=capacity,
-        step=_step(recording),
+        step=step_of(recording),
         totals=totals,
         ladder=split.rungs,
         operators=rows_by(trace, costs, by, steps),
@@ -83,15 +83,30 @@ def build(
     )
 
 
-def _step(recording: Recording) -> StepSummary:
-    walls = np.asarray(recording.wall_seconds)
-    return StepSummary(
-        count=len(walls),
-        basis=recording.basis,
-        median=float(np.median(walls)),
-        p05=float(np.percentile(walls, 5)),
-        p95=float(np.percentile(walls, 95)),
-        mean=float(walls.mean()),
+def _counted(recording: Recording, capacity: Capacity | None, convention: str, by: str) -> Report:
+    """What counts and step times say without profiled steps: no operator times and no ladder."""
+    trace = counts.counted(recording)
+    costs = costs_of(trace, capacity, convention)
+    wall = statistics.median(recording.wall_seconds) if recording.wall_seconds else None
+    totals = (
+        totals_of(trace, costs, capacity, wall, recording.tokens_per_step)
+        if recording.work.entries
+        else uncounted()
+    )
+    return Report(
+        device=trace.device,
+        environment={**trace.environment, **recording.environment},
+        convention=convention,
+        capacity=capacity,
+        step=step_of(recording),
+        totals=totals,
+        ladder=(),
+        operators=counts.rows_by(trace, costs, by),
+        modules=counts.module_tree(trace, costs),
+        coverage=counts.coverage(recording, trace, costs),
+        title=recording.program,
+        warnings=_warnings(recording, capacity, 1.0),
+        errors=limits.headline_error(totals.program_goodput, capacity),
     )
 
 
@@ -100,56 +115,6 @@ def _host_share(trace: Trace, costs: Costs) -> float:
     host = sum(step.host_gap_seconds for step in trace.steps)
     idle = sum(step.idle_gap_seconds for step in trace.steps) + float(costs.preempted.sum())
     return host / (host + idle) if host + idle > 0 else 0.0
-
-
-def _totals(recording: Recording, costs: Costs, capacity: Capacity | None, wall: float) -> Totals:
-    trace, steps = recording.trace, len(recording.trace.steps)
-    table = trace.invocations
-    by_mode = _by_mode(trace, costs, steps)
-    useful_flops = float(costs.useful_flops.sum()) / steps
-    executed_by_mode = _by_mode(trace, costs, steps, executed=True)
-    known = costs.known
-    useful_seconds = float(costs.useful[known].sum()) / steps if known.any() else None
-    ideal = float(costs.ideal[known].sum()) / steps if known.any() else None
-    modelled_seconds = float(costs.seconds[known].sum()) / steps
-    datasheet = capacity.datasheet.flops_per_s if capacity and capacity.datasheet else {}
-    return Totals(
-        useful_flops=useful_flops,
-        useful_flops_by_mode=by_mode,
-        executed_flops=float(costs.executed_flops.sum()) / steps,
-        vector_flops=float(table.vector_flops.sum()) / steps,
-        special=float(table.special.sum()) / steps,
-        bytes=float((table.bytes_read + table.bytes_written).sum()) / steps,
-        useful_seconds=useful_seconds,
-        ideal_seconds=ideal,
-        program_goodput=useful_seconds / wall if useful_seconds is not None else None,
-        program_goodput_sustained=_over(by_mode, _rates(capacity), wall),
-        roofline_efficiency=(
-            ideal / modelled_seconds if ideal is not None and modelled_seconds else None
-        ),
-        mfu=_over(by_mode, datasheet, wall),
-        hfu=_over(executed_by_mode, datasheet, wall),
-        useful_flops_per_s=useful_flops / wall,
-        tokens_per_s=recording.tokens_per_step / wall if recording.tokens_per_step else None,
-    )
-
-
-def _by_mode(trace: Trace, costs: Costs, steps: int, *, executed: bool = False) -> dict[str, float]:
-    flops = costs.executed_flops if executed else costs.useful_flops
-    sums = np.bincount(trace.invocations.mode, weights=flops, minlength=len(trace.strings)) / steps
-    return {trace.strings[int(mode)]: float(sums[mode]) for mode in np.nonzero(sums)[0]}
-
-
-def _rates(capacity: Capacity | None) -> dict[str, float]:
-    peaks: dict[str, Peak] = capacity.sustained_flops_per_s if capacity else {}
-    return {mode: peak.rate for mode, peak in peaks.items()}
-
-
-def _over(flops_by_mode: dict[str, float], rates: dict[str, float], wall: float) -> float | None:
-    """Time over time, so that mixed precision is well defined; None where any mode has no rate."""
-    if not flops_by_mode or any(mode not in rates for mode in flops_by_mode):
-        return None
-    return sum(flops / rates[mode] for mode, flops in flops_by_mode.items()) / wall
 
 
 def _coverage(
@@ -171,6 +136,7 @@ def _coverage(
         preempted_seconds=float(costs.preempted.sum()) / steps,
         steps_left_out=recording.steps_left_out,
         unlinked_launches=trace.unlinked_launches,
+        modelled_calls_share=float(table.modelled.mean()) if len(table) else None,
     )
 
 
@@ -179,12 +145,15 @@ def _unmodelled(trace: Trace, costs: Costs, steps: int) -> tuple[UnmodelledOpera
     rows = np.nonzero((costs.bound == Bound.UNMODELLED) & (trace.invocations.kind == Kind.COMPUTE))
     table, seconds = trace.invocations.select(rows[0]), costs.seconds[rows[0]]
     groups, first = group_of(table, "operator", "modelled", "link")
-    totals: dict[tuple[str, str], float] = {}
-    for row, time in zip(first, np.bincount(groups, weights=seconds), strict=True):
+    times: dict[tuple[str, str], float] = defaultdict(float)
+    calls: dict[tuple[str, str], float] = defaultdict(float)
+    spent, called = np.bincount(groups, weights=seconds), np.bincount(groups)
+    for row, time, count in zip(first, spent.tolist(), called.tolist(), strict=True):
         key = (trace.strings[int(table.operator[row])], _reason(trace, table, int(row)))
-        totals[key] = totals.get(key, 0.0) + float(time) / steps
-    ranked = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(UnmodelledOperator(name, time, reason) for (name, reason), time in ranked)
+        times[key] += time / steps
+        calls[key] += count / steps
+    ranked = sorted(times, key=lambda key: (-times[key], key))
+    return tuple(UnmodelledOperator(k[0], times[k], k[1], calls[k]) for k in ranked)
 
 
 def _reason(trace: Trace, table: Invocations, row: int) -> str:
@@ -200,7 +169,7 @@ def _reason(trace: Trace, table: Invocations, row: int) -> str:
 def _warnings(recording: Recording, capacity: Capacity | None, scale: float) -> tuple[str, ...]:
     found = list(recording.warnings) + list(recording.trace.warnings)
     walls = recording.wall_seconds
-    ratio = statistics.fmean(walls) / statistics.median(walls)
+    ratio = statistics.fmean(walls) / statistics.median(walls) if walls else 1.0
     if ratio > SKEWED:
         found.append(f"the mean step is {ratio:.2f} times the median: some steps were much slower")
     if recording.basis == "trace":
@@ -208,13 +177,13 @@ def _warnings(recording: Recording, capacity: Capacity | None, scale: float) -> 
             "the step times were recorded under a profiler, which slows the host: a host-bound "
             "model's real step is shorter"
         )
-    if capacity is None:
+    if capacity is None and walls:
         name = recording.trace.device.name if recording.trace.device else ""
         found.append(
             f"no capacity is known for {name or 'this device'}, so there are no ratios: give one "
             "with --capacity FILE"
         )
-    else:
+    if capacity is not None:
         found += capacity.warnings
     if scale != 1.0:
         found.append(

@@ -23,11 +23,21 @@ def rows_by(trace: Trace, costs: Costs, view: str, steps: int) -> tuple[Operator
     Raises:
         UsageError: no such view.
     """
+    keys = view_columns(view)
+    groups, first = group_of(trace.invocations, *keys)
+    rows = _rows(trace, costs, groups, first, keys, steps)
+    return tuple(sorted(rows, key=_rank))
+
+
+def view_columns(view: str) -> tuple[str, ...]:
+    """The columns of the invocation table that `view` groups by.
+
+    Raises:
+        UsageError: no such view.
+    """
     if view not in VIEWS:
         raise UsageError(f"there is no view {view!r}; use one of {', '.join(sorted(VIEWS))}")
-    groups, first = group_of(trace.invocations, *VIEWS[view])
-    rows = _rows(trace, costs, groups, first, VIEWS[view], steps)
-    return tuple(sorted(rows, key=_rank))
+    return VIEWS[view]
 
 
 def module_tree(trace: Trace, costs: Costs, steps: int) -> tuple[OperatorRow, ...]:
@@ -35,9 +45,9 @@ def module_tree(trace: Trace, costs: Costs, steps: int) -> tuple[OperatorRow, ..
     by_module = rows_by(trace, costs, "module", steps)
     if not any(row.module for row in by_module):
         return ()
-    paths = sorted({path for row in by_module for path in _ancestry(row.module)}, key=natural_key)
+    paths = sorted({path for row in by_module for path in ancestry(row.module)}, key=natural_key)
     return tuple(
-        _merged(path, [row for row in by_module if path in _ancestry(row.module)]) for path in paths
+        _merged(path, [row for row in by_module if path in ancestry(row.module)]) for path in paths
     )
 
 
@@ -46,14 +56,20 @@ def natural_key(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
-def _ancestry(path: str) -> list[str]:
+def ancestry(path: str) -> list[str]:
+    """A module and all that contain it, the root (`""`) first."""
     parts = path.split(".") if path else []
     return [".".join(parts[:length]) for length in range(len(parts) + 1)]
 
 
 def _rank(row: OperatorRow) -> tuple[float, str, str]:
-    lost = row.device_seconds if row.lost_seconds is None else row.lost_seconds
+    lost = _seconds(row) if row.lost_seconds is None else row.lost_seconds
     return (-lost, row.operator, row.shapes)
+
+
+def _seconds(row: OperatorRow) -> float:
+    """Device seconds: every row here has some, if only none at all."""
+    return row.device_seconds or 0.0
 
 
 def _rows(
@@ -88,7 +104,7 @@ def _rows(
         known = covered and seconds[g] > 0
         work_known = unknown_work[g] == 0
         work = {name: float(v[g]) if work_known else None for name, v in sums.items()}
-        names = _names(trace, int(first[g]), keys)
+        names = names_of(trace, int(first[g]), keys)
         rows.append(
             OperatorRow(
                 operator=names["operator"],
@@ -117,7 +133,8 @@ def _rows(
     return rows
 
 
-def _names(trace: Trace, row: int, keys: tuple[str, ...]) -> dict[str, str]:
+def names_of(trace: Trace, row: int, keys: tuple[str, ...]) -> dict[str, str]:
+    """The names that `keys` give the group of `row`, by the fields of `OperatorRow`."""
     names = dict.fromkeys(_NAMES, "")
     for key in keys:
         value = int(getattr(trace.invocations, key)[row])
@@ -135,19 +152,19 @@ def _dominant(
 
 
 def _merged(path: str, rows: list[OperatorRow]) -> OperatorRow:
-    seconds = sum(row.device_seconds for row in rows)
+    seconds = sum(_seconds(row) for row in rows)
 
     def total(name: str, stands_in: str = "") -> float | None:
         """The sum over the rows; those without a value may be few, and count as `stands_in`."""
         values = [getattr(row, name) for row in rows]
         blind = [row for row, value in zip(rows, values, strict=True) if value is None]
-        if sum(row.device_seconds for row in blind) > UNCOVERED * seconds:
+        if sum(_seconds(row) for row in blind) > UNCOVERED * seconds:
             return None
         others = sum(getattr(row, stands_in) for row in blind) if stands_in else 0.0
         return float(sum(value for value in values if value is not None) + others)
 
     lost, ideal = total("lost_seconds", "device_seconds"), total("ideal_seconds")
-    largest = max(rows, key=lambda row: row.device_seconds)
+    largest = max(rows, key=_seconds)
     return OperatorRow(
         operator="",
         phase="",

@@ -42,7 +42,10 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class OperatorRow:
-    """One group of invocations, per step; the grouping key's other fields are ""."""
+    """One group of invocations, per step; the grouping key's other fields are "".
+
+    Without profiled steps every field that needs an operator's time is None.
+    """
 
     operator: str
     phase: str
@@ -56,7 +59,7 @@ class OperatorRow:
     vector_flops: float | None
     special: float | None
     bytes: float | None
-    device_seconds: float
+    device_seconds: float | None
     ideal_seconds: float | None
     lost_seconds: float | None
     goodput: float | None
@@ -67,26 +70,26 @@ class OperatorRow:
 
 @dataclass(frozen=True, slots=True)
 class StepSummary:
-    """The measured steps: how many, on what clock, and their spread in seconds."""
+    """The timed steps: how many, on what clock, and their spread in seconds; None without any."""
 
     count: int
-    basis: str
-    median: float
-    p05: float
-    p95: float
-    mean: float
+    basis: str | None
+    median: float | None
+    p05: float | None
+    p95: float | None
+    mean: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Totals of one step on one device."""
 
-    useful_flops: float
+    useful_flops: float | None
     useful_flops_by_mode: dict[str, float]
-    executed_flops: float
-    vector_flops: float
-    special: float
-    bytes: float
+    executed_flops: float | None
+    vector_flops: float | None
+    special: float | None
+    bytes: float | None
     useful_seconds: float | None
     ideal_seconds: float | None
     program_goodput: float | None
@@ -100,16 +103,21 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class UnmodelledOperator:
-    """An operator without work: its name, seconds per step and why."""
+    """An operator without ideal seconds: its name, seconds and calls per step, and why."""
 
     operator: str
-    seconds: float
+    seconds: float | None
     reason: str
+    calls: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The honesty line: what the report could not know. Shares are of device time in the window."""
+    """The honesty line: what the report could not know. Shares are of device time in the window.
+
+    `modelled_calls_share` is of calls, with or without times. `untimed` says why no operator has a
+    time and what to do about it; "" where they have.
+    """
 
     modelled_share: float | None
     exactly_linked_share: float | None
@@ -121,6 +129,8 @@ class Coverage:
     preempted_seconds: float
     steps_left_out: int = 0
     unlinked_launches: int = 0
+    modelled_calls_share: float | None = None
+    untimed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

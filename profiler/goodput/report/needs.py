@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from goodput.report.counts import counted
 from goodput.trace.recording import Recording
 from goodput.work import Contraction
 from goodput_kernels.convolution import Convolution
@@ -18,7 +19,8 @@ _Problem = TypeVar("_Problem", Contraction, Convolution)
 
 def modes_of(recording: Recording) -> tuple[str, ...]:
     """The math modes in which the program did contractions, most FLOPs first."""
-    table, strings = recording.trace.invocations, recording.trace.strings
+    trace = recording.trace if recording.trace.steps else counted(recording)
+    table, strings = trace.invocations, trace.strings
     executed = table.flops + table.recompute_flops + table.padding_flops
     totals = np.bincount(table.mode, weights=executed, minlength=len(strings))
     ranked = sorted(np.nonzero(totals)[0].tolist(), key=lambda mode: -totals[mode])

@@ -57,6 +57,7 @@ class Recording:
         work: the work pass.
         exit_status: the script's own.
         warnings: sentences for the report.
+        count_only: whether nothing but the work pass was asked for.
     """
 
     program: str
@@ -71,3 +72,4 @@ class Recording:
     exit_status: int = 0
     warnings: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    count_only: bool = False

@@ -9,6 +9,7 @@ import pytest
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
 from goodput.device import DeviceIdentity
 from goodput.report.model import (
+    RUNGS,
     Coverage,
     OperatorRow,
     Report,
@@ -202,6 +203,75 @@ def unknown_report(report: Report) -> Report:
             for row in report.operators
         ),
         coverage=replace(report.coverage, modelled_share=None, profiler_slowdown=None),
+    )
+
+
+def _counted_row(row: OperatorRow) -> OperatorRow:
+    times = dict.fromkeys(("device_seconds", "lost_seconds", "goodput", "roofline_efficiency"))
+    if row.bound == "unmodelled":
+        work = dict.fromkeys(("useful_flops", "executed_flops", "vector_flops", "special", "bytes"))
+        return replace(row, **times, **work, link="none")
+    return replace(row, **times, link="none")
+
+
+def _by_work(row: OperatorRow) -> tuple[bool, float]:
+    return (row.useful_flops is None, -(row.useful_flops or 0.0))
+
+
+@pytest.fixture
+def counted_report(report: Report) -> Report:
+    """The same program where a step was counted and some were timed, and none was profiled."""
+    return replace(
+        report,
+        step=StepSummary(2, "host", WALL, 0.098, 0.102, WALL),
+        totals=replace(report.totals, roofline_efficiency=None),
+        ladder=(),
+        operators=tuple(sorted(map(_counted_row, report.operators[:16]), key=_by_work)),
+        modules=tuple(_counted_row(replace(row, bound="compute")) for row in report.modules[1:]),
+        coverage=Coverage(
+            modelled_share=None,
+            exactly_linked_share=None,
+            edge_seconds=0.0,
+            unmodelled=(UnmodelledOperator("aten::mystery", None, "no formula", 4.0),),
+            absent_rungs=RUNGS,
+            profiler_slowdown=None,
+            scale=1.0,
+            preempted_seconds=0.0,
+            modelled_calls_share=0.95,
+            untimed="5 steps were seen and none was profiled; let the program run for more steps",
+        ),
+        warnings=("the program ended in its warm-up, so the step times are from there",),
+    )
+
+
+@pytest.fixture
+def count_only_report(counted_report: Report) -> Report:
+    """The same program where nothing but a counted step was asked for: no time and no roof."""
+    rates = dict.fromkeys(
+        (
+            "useful_seconds",
+            "ideal_seconds",
+            "program_goodput",
+            "program_goodput_sustained",
+            "useful_flops_per_s",
+            "tokens_per_s",
+        )
+    )
+    return replace(
+        counted_report,
+        capacity=None,
+        step=StepSummary(0, None, None, None, None, None),
+        totals=replace(counted_report.totals, **rates),
+        operators=tuple(
+            replace(row, ideal_seconds=None, bound="unmodelled") for row in counted_report.operators
+        ),
+        modules=tuple(
+            replace(row, ideal_seconds=None, bound="unmodelled") for row in counted_report.modules
+        ),
+        coverage=replace(
+            counted_report.coverage, untimed="only counts were asked for; leave out --count-only"
+        ),
+        warnings=(),
     )
 
 

@@ -116,3 +116,20 @@ def test_a_newer_schema_is_refused() -> None:
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(TraceFormatError, match="no goodput report"):
         parse_json(text)
+
+
+def test_gold_of_counts_alone(count_only_report: Report, gold: Callable[[str, str], None]) -> None:
+    report = count_only_report
+    short = replace(report, operators=report.operators[:2], modules=report.modules[:1])
+    gold("count_only.json", render_json(short))
+
+
+def test_what_is_unknown_without_times_is_null_and_comes_back(
+    counted_report: Report, count_only_report: Report
+) -> None:
+    for report in (counted_report, count_only_report):
+        assert parse_json(render_json(report)) == report
+    keys = json.loads(render_json(count_only_report))
+    assert set(keys["step"]["seconds"].values()) == {None}
+    assert keys["operators"][0]["device_seconds"] is None
+    assert keys["ladder"] == []

@@ -37,3 +37,7 @@ def test_above_the_limit_is_an_error(broken_report: Report) -> None:
     markdown = render_markdown(broken_report)
     assert "**error**: the step does 2.10 times" in markdown
     assert "210.0 %" not in markdown
+
+
+def test_gold_of_counts_alone(count_only_report: Report, gold: Callable[[str, str], None]) -> None:
+    gold("count_only.md", render_markdown(count_only_report))

@@ -62,3 +62,16 @@ def test_what_is_left_out_is_counted(report: Report) -> None:
 
 def test_no_modules_no_table(report: Report) -> None:
     assert module_table(replace(report, modules=())) is None
+
+
+def test_without_times_the_tree_is_of_work(
+    counted_report: Report, count_only_report: Report
+) -> None:
+    table = module_table(counted_report)
+    assert table is not None
+    assert table.headers == ["module", "useful", "share", "bytes", "ideal"]
+    layers = next(row for row in table.rows if "x3" in row[0])
+    assert layers[1:4] == ("9.60 GFLOP", "96.0 %", "36.0 MB")
+    alone = module_table(count_only_report)
+    assert alone is not None
+    assert alone.headers == ["module", "useful", "share", "bytes"]

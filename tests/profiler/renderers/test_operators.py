@@ -44,3 +44,17 @@ def test_shares_are_of_the_step_and_never_above_it(report: Report) -> None:
     table = operators_table(crowded)
     shares = next(column for column in table.columns if column.header == "share")
     assert sum(float(cell.removesuffix(" %")) for cell in shares.cells) <= 100.1
+
+
+def test_without_times_the_columns_are_of_work(
+    counted_report: Report, count_only_report: Report
+) -> None:
+    table = operators_table(counted_report, shown=16)
+    assert table.headers[-7:] == ["calls", "useful", "share", "vector", "bytes", "ideal", "bound"]
+    assert table.rows[0][-6:-4] == ("4.80 GFLOP", "48.0 %")
+    assert table.rows[-1][0] == "mystery"
+    assert table.rows[-1][-6:-1] == ("n/a",) * 5
+    assert operators_table(counted_report, shown=10).notes == (
+        "… 6 more with 40.0 MFLOP (0.4 %); all of them with --json",
+    )
+    assert operators_table(count_only_report).headers[-1] == "bytes"

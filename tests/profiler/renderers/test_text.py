@@ -6,6 +6,7 @@ import pytest
 
 from goodput.renderers.text import render_text
 from goodput.report.model import Report
+from goodput.report.totals import uncounted
 
 NOW = datetime(2026, 8, 11, tzinfo=UTC)
 
@@ -97,3 +98,44 @@ def test_the_age_of_the_capacity_is_told(report: Report) -> None:
 def test_a_scaled_step_says_so(report: Report) -> None:
     text = render_text(replace(report, coverage=replace(report.coverage, scale=0.931)))
     assert "by 0.931" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_gold_of_counts_and_step_times(
+    counted_report: Report, gold: Callable[[str, str], None], width: int
+) -> None:
+    text = render_text(counted_report, width=width, now=NOW)
+    assert max(map(len, text.splitlines())) <= width
+    gold(f"counted_{width}.txt", text)
+
+
+def test_gold_of_counts_alone(count_only_report: Report, gold: Callable[[str, str], None]) -> None:
+    gold("count_only.txt", render_text(count_only_report))
+
+
+def test_without_operator_times_it_says_why_and_shows_no_table_of_seconds(
+    counted_report: Report, count_only_report: Report
+) -> None:
+    for report in (counted_report, count_only_report):
+        text = render_text(report, width=120)
+        assert report.coverage.untimed in text.replace("\n", " ")
+        assert "by useful FLOPs" in text
+        assert "Where the step went" not in text
+        assert "0 s" not in text
+    assert "50.0 % of the delivered capacity" in render_text(counted_report)
+
+
+def test_a_step_that_was_timed_and_never_counted(unknown_report: Report) -> None:
+    nothing = replace(
+        unknown_report,
+        totals=uncounted(),
+        ladder=(),
+        operators=(),
+        modules=(),
+        coverage=replace(unknown_report.coverage, untimed="none was profiled", unmodelled=()),
+    )
+    text = render_text(nothing)
+    for label in ("program goodput", "MFU", "HFU", "useful", "modelled"):
+        line = next(line for line in text.splitlines() if line.startswith(label))
+        assert "no step was counted" in line
+    assert "100 ms median" in text

@@ -1,0 +1,241 @@
+"""A step that was counted and never profiled: its work by operator, without any seconds.
+
+Pure. What needs an operator's time is None, and the ladder is not split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from goodput.formulas.registry import has_formula
+from goodput.report.costs import Bound, Costs, group_of
+from goodput.report.groups import ancestry, names_of, natural_key, view_columns
+from goodput.report.model import RUNGS, Coverage, OperatorRow, UnmodelledOperator
+from goodput.trace.recording import Recording
+from goodput.trace.table import (
+    WORK_COLUMNS,
+    Flags,
+    Floats,
+    Integers,
+    Invocations,
+    Kind,
+    Link,
+    Phase,
+    Trace,
+)
+from goodput.work import Work
+
+_PHASES = {phase.name.lower(): phase for phase in Phase}
+_COLLECTIVES = ("c10d::", "_c10d_functional::")
+_NO_WORK = Work()
+_SUMS = ("useful_flops", "executed_flops", "vector_flops", "special", "bytes")
+
+
+def counted(recording: Recording) -> Trace:
+    """The counted step as a trace without steps: a row a call, with its work and no seconds."""
+    entries = recording.work.entries
+    strings: dict[str, int] = {"": 0}
+    names = {
+        column: [strings.setdefault(getattr(entry, column), len(strings)) for entry in entries]
+        for column in ("operator", "module", "shapes", "mode")
+    }
+    kinds = [
+        Kind.COMMUNICATION if entry.operator.startswith(_COLLECTIVES) else Kind.COMPUTE
+        for entry in entries
+    ]
+    work = {
+        column: [getattr(entry.work or _NO_WORK, column) for entry in entries]
+        for column in WORK_COLUMNS
+    }
+    table = Invocations.of(
+        {
+            **names,
+            **work,
+            "phase": [_PHASES.get(entry.phase, Phase.OTHER) for entry in entries],
+            "kind": kinds,
+            "link": [Link.NONE] * len(entries),
+            "modelled": [entry.work is not None for entry in entries],
+        }
+    )
+    return replace(recording.trace, steps=(), invocations=table, strings=tuple(strings))
+
+
+def rows_by(trace: Trace, costs: Costs, view: str) -> tuple[OperatorRow, ...]:
+    """The rows of one view, most useful FLOPs first, then most bytes; those without work last.
+
+    Raises:
+        UsageError: no such view.
+    """
+    keys = view_columns(view)
+    groups, first = group_of(trace.invocations, *keys)
+    return tuple(sorted(_rows(trace, costs, groups, first, keys), key=_rank))
+
+
+def module_tree(trace: Trace, costs: Costs) -> tuple[OperatorRow, ...]:
+    """Every module with what ran inside it, itself and its submodules, in name order."""
+    by_module = rows_by(trace, costs, "module")
+    if not any(row.module for row in by_module):
+        return ()
+    inside: dict[str, list[OperatorRow]] = {}
+    for row in by_module:
+        for path in ancestry(row.module):
+            inside.setdefault(path, []).append(row)
+    return tuple(_merged(path, inside[path]) for path in sorted(inside, key=natural_key))
+
+
+def coverage(recording: Recording, trace: Trace, costs: Costs) -> Coverage:
+    """What is not known: every rung, every share of time, and the calls without a formula."""
+    table = trace.invocations
+    return Coverage(
+        modelled_share=None,
+        exactly_linked_share=None,
+        edge_seconds=0.0,
+        unmodelled=_unmodelled(trace, costs),
+        absent_rungs=RUNGS,
+        profiler_slowdown=None,
+        scale=1.0,
+        preempted_seconds=0.0,
+        steps_left_out=recording.steps_left_out,
+        modelled_calls_share=float(table.modelled.mean()) if len(table) else None,
+        untimed=_untimed(recording),
+    )
+
+
+def _untimed(recording: Recording) -> str:
+    """Why no operator has a time, and what to type."""
+    if recording.count_only:
+        return "only counts were asked for; run it without --count-only to get times"
+    seen = "1 step was" if recording.steps_seen == 1 else f"{recording.steps_seen} steps were"
+    return (
+        f"{seen} seen and none was profiled; let the program run for more steps (about 30 are "
+        "enough), or pass smaller --warmup and --steps"
+    )
+
+
+def _rank(row: OperatorRow) -> tuple[bool, float, float, str, str]:
+    useful, moved = row.useful_flops, row.bytes
+    return (useful is None, -(useful or 0.0), -(moved or 0.0), row.operator, row.shapes)
+
+
+def _rows(
+    trace: Trace, costs: Costs, groups: Integers, first: Integers, keys: tuple[str, ...]
+) -> list[OperatorRow]:
+    table, count = trace.invocations, len(first)
+
+    def total(values: Floats | Integers | Flags) -> Floats:
+        # The sum over no row at all is an integer to numpy.
+        return np.bincount(groups, values.astype(np.float64), count).astype(np.float64)
+
+    calls, modelled = total(np.ones(len(table))), total(table.modelled)
+    sums = {
+        "useful_flops": total(costs.useful_flops),
+        "executed_flops": total(costs.executed_flops),
+        "vector_flops": total(table.vector_flops),
+        "special": total(table.special),
+        "bytes": total(table.bytes_read + table.bytes_written),
+    }
+    ideal = total(np.nan_to_num(costs.ideal))
+    roofless = total(table.modelled & ~costs.known)
+    bounds = _bounds(groups, costs, count)
+    return [
+        _row(
+            names_of(trace, int(first[g]), keys),
+            {name: float(values[g]) if modelled[g] else None for name, values in sums.items()},
+            calls=float(calls[g]),
+            ideal=float(ideal[g]) if modelled[g] and not roofless[g] else None,
+            bound=Bound(int(bounds[g])).name.lower(),
+        )
+        for g in range(count)
+    ]
+
+
+def _row(
+    names: Mapping[str, str],
+    work: Mapping[str, float | None],
+    *,
+    calls: float,
+    ideal: float | None,
+    bound: str,
+) -> OperatorRow:
+    return OperatorRow(
+        operator=names["operator"],
+        phase=names["phase"],
+        module=names["module"],
+        dtype=names["dtype"],
+        shapes=names["shapes"],
+        kernel=names["kernel"],
+        calls=calls,
+        useful_flops=work["useful_flops"],
+        executed_flops=work["executed_flops"],
+        vector_flops=work["vector_flops"],
+        special=work["special"],
+        bytes=work["bytes"],
+        device_seconds=None,
+        ideal_seconds=ideal,
+        lost_seconds=None,
+        goodput=None,
+        roofline_efficiency=None,
+        bound=bound,
+        link=Link.NONE.name.lower(),
+    )
+
+
+def _bounds(groups: Integers, costs: Costs, count: int) -> Integers:
+    """The bound with most ideal seconds in each group; where none is known, that of most calls."""
+    kinds = len(Bound)
+    # The smallest number makes calls decide where nothing else does.
+    weights = np.nan_to_num(costs.ideal) + np.finfo(np.float64).tiny
+    heavy = np.bincount(
+        groups * kinds + costs.bound, weights=weights, minlength=count * kinds
+    ).reshape(count, kinds)
+    return np.argmax(heavy, axis=1) if count else np.zeros(0, dtype=np.int64)
+
+
+def _merged(path: str, rows: list[OperatorRow]) -> OperatorRow:
+    """The sums of `rows`, the calls without work left out as they are inside each row."""
+    counted_rows = [row for row in rows if row.useful_flops is not None]
+    ideals = [row.ideal_seconds for row in counted_rows]
+    known = [ideal for ideal in ideals if ideal is not None]
+    largest = max(rows, key=lambda row: (row.ideal_seconds or 0.0, row.calls))
+    names = dict.fromkeys(("operator", "phase", "dtype", "shapes", "kernel"), "")
+    work = {
+        name: sum(getattr(row, name) for row in counted_rows) if counted_rows else None
+        for name in _SUMS
+    }
+    return _row(
+        {**names, "module": path},
+        work,
+        calls=sum(row.calls for row in rows),
+        ideal=sum(known) if known and len(known) == len(ideals) else None,
+        bound=largest.bound,
+    )
+
+
+def _unmodelled(trace: Trace, costs: Costs) -> tuple[UnmodelledOperator, ...]:
+    """Computing calls without work, or without a roof while others have one; most calls first."""
+    table = trace.invocations
+    blind = (table.kind == Kind.COMPUTE) & ~costs.known
+    if not costs.known.any():
+        # No roof is known at all, which the report says in a place of its own.
+        blind &= ~table.modelled
+    rows = np.nonzero(blind)[0]
+    groups, first = group_of(table.select(rows), "operator", "modelled")
+    found = [
+        UnmodelledOperator(
+            operator=(name := trace.strings[int(table.operator[rows[row]])]),
+            seconds=None,
+            reason=_reason(name, modelled=bool(table.modelled[rows[row]])),
+            calls=float(calls),
+        )
+        for row, calls in zip(first, np.bincount(groups), strict=True)
+    ]
+    return tuple(sorted(found, key=lambda one: (-(one.calls or 0.0), one.operator)))
+
+
+def _reason(operator: str, *, modelled: bool) -> str:
+    if modelled:
+        return "no roof for its mode"
+    return "its formula knows no such call" if has_formula(operator) else "no formula"
