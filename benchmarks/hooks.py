@@ -25,39 +25,54 @@ UNTIMED, TIMED = 2, 3
 """Steps after the hooks were switched, before the next switch."""
 
 
-def training(name: str) -> Callable[[], None]:
-    """Return one training step of one of the scripts."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent / "models"))
-    if name == "gpt":
-        import gpt
+class Training:
+    """One of the scripts, step by step; it notes what each root call takes outside of `forward`."""
 
-        model = gpt.GPT(gpt.VOCABULARY, context=128, layers=4, heads=6, width=192)
-        x = torch.randint(gpt.VOCABULARY, (8, 128))
-    else:
-        import tiny
+    def __init__(self, name: str) -> None:
+        sys.path.insert(0, str(Path(__file__).resolve().parent / "models"))
+        if name == "gpt":
+            import gpt
 
-        torch.set_num_threads(1)
-        model, x = tiny.model(layers=8, width=32), torch.randn(8, 32)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+            self.model = gpt.GPT(gpt.VOCABULARY, context=128, layers=4, heads=6, width=192)
+            self.x = torch.randint(gpt.VOCABULARY, (8, 128))
+        else:
+            import tiny
 
-    def step() -> None:
-        loss = model(x).square().mean()
-        optimizer.zero_grad()
+            torch.set_num_threads(1)
+            self.model, self.x = tiny.model(layers=8, width=32), torch.randn(8, 32)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
+        self.around_forward: list[float] = []
+        inner = self.model.forward
+
+        def forward(*arguments: object) -> torch.Tensor:
+            self.entered = time.perf_counter()
+            result = inner(*arguments)
+            self.left = time.perf_counter()
+            return result
+
+        self.model.forward = forward
+
+    def step(self) -> None:
+        """One training step."""
+        began = time.perf_counter()
+        result = self.model(self.x)
+        ended = time.perf_counter()
+        loss = result.square().mean()
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
+        self.around_forward.append(self.entered - began + ended - self.left)
 
-    return step
 
-
-def in_wall_pass(name: str, folder: str) -> tuple[object, Callable[[], None]]:
+def in_wall_pass(name: str, folder: str) -> tuple[TorchProgram, Training]:
     """Return goodput in the middle of its undisturbed steps, and the program it measures."""
     watch = TorchProgram(PassOptions(steps=10**9, warmup=2), HostClock(), Path(folder))
     watch.attach()
-    step = training(name)
+    program = Training(name)
     for _ in range(10):
-        step()
+        program.step()
     assert watch._passes.state is State.WALL
-    return watch, step
+    return watch, program
 
 
 def tenth(times: list[float]) -> float:
@@ -65,34 +80,41 @@ def tenth(times: list[float]) -> float:
     return statistics.quantiles(times, n=10)[0]
 
 
-def hook_seconds(watch: object, step: Callable[[], None], steps: int) -> float:
+def hook_seconds(watch: TorchProgram, program: Training, steps: int) -> float:
     """Return what the hooks of one step take, timed where they run: with the caches a step leaves.
 
-    Called in a loop around nothing they would look several times as fast. The frame of the root's
-    wrapper itself is not in it; the alternated steps have everything.
+    Called in a loop around nothing they would look several times as fast. The optimizer hook is
+    timed itself; the wrapper of the root by what a root call takes outside of `forward` with it
+    and, by turns, without it. Medians.
     """
-    finder, roots, spent = watch._finder, watch._finder._roots, [0.0]
+    finder, spent = watch._finder, [0.0]
+    hook = finder._optimizer_stepped
 
-    def timed(hook: Callable[..., None]) -> Callable[..., None]:
-        def call(*arguments: object) -> None:
-            began = time.perf_counter()
-            hook(*arguments)
-            spent[0] += time.perf_counter() - began
+    def timed(*arguments: object) -> None:
+        began = time.perf_counter()
+        hook(*arguments)
+        spent[0] += time.perf_counter() - began
 
-        return call
-
+    hooks: list[float] = []
+    around: dict[bool, list[float]] = {True: [], False: []}
     finder.remove()
-    before = finder._optimizer_starts, finder._optimizer_stepped, roots.tell
-    finder._optimizer_starts, finder._optimizer_stepped, roots.tell = map(timed, before)
-    switch(finder, on=True)
-    found = []
-    for _ in range(steps):
-        spent[0] = 0.0
-        step()
-        found.append(spent[0])
-    finder.remove()
-    finder._optimizer_starts, finder._optimizer_stepped, roots.tell = before
-    return statistics.median(found)
+    finder._optimizer_stepped = timed
+    while len(hooks) < steps:
+        for on in (True, False):
+            if on:
+                switch(finder, on=True)
+            # A class that was just changed is slow to call: Python looks everything up anew.
+            for number in range(UNTIMED + TIMED):
+                spent[0] = 0.0
+                program.step()
+                if number >= UNTIMED:
+                    around[on].append(program.around_forward[-1])
+                    hooks.extend(spent * on)
+            if on:
+                finder.remove()
+    finder._optimizer_stepped = hook
+    wrapper = statistics.median(around[True]) - statistics.median(around[False])
+    return statistics.median(hooks) + wrapper
 
 
 def switch(finder: object, *, on: bool) -> None:
@@ -105,7 +127,7 @@ def switch(finder: object, *, on: bool) -> None:
         finder.remove()
 
 
-def alternated(watch: object, step: Callable[[], None], rounds: int) -> dict[str, float]:
+def alternated(watch: TorchProgram, step: Callable[[], None], rounds: int) -> dict[str, float]:
     """Return the 10th percentile of a step with the hooks on, off, and off once more.
 
     Two times off differ by noise alone: what on differs by is to be read beside it.
@@ -133,9 +155,9 @@ def main() -> None:
     """Print the cost of the hooks in one program as JSON."""
     name = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
-        watch, step = in_wall_pass(name, folder)
-        hooks = hook_seconds(watch, step, steps=40 if name == "gpt" else 1000)
-        found = alternated(watch, step, rounds=10 if name == "gpt" else 800)
+        watch, program = in_wall_pass(name, folder)
+        hooks = hook_seconds(watch, program, steps=40 if name == "gpt" else 1000)
+        found = alternated(watch, program.step, rounds=40 if name == "gpt" else 800)
     print(json.dumps({"hooks": hooks, **found}))
 
 

@@ -76,6 +76,7 @@ class Instruments:
         elsewhere: whether the program's own profiler runs, which ours would spoil.
         next_key: the key of the interval that begins now, None where only its end will tell.
         undisturbed: called before the undisturbed steps: takes off every hook they do not need.
+        disturbed: called after them: what the other passes need is put back.
         done: called when the passes are over.
     """
 
@@ -86,6 +87,7 @@ class Instruments:
     elsewhere: Callable[[], bool]
     next_key: Callable[[], Hashable]
     undisturbed: Callable[[], None]
+    disturbed: Callable[[], None]
     done: Callable[[], None]
 
 

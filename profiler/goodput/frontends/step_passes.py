@@ -86,7 +86,7 @@ class Passes:
             self._wall.append((key, self._spoiled or self._tools.elsewhere()))
             self._spoiled = False
             self.seen += 1
-            if self._wall_is_over():
+            if len(self._wall) >= self._options.steps and self._wall_is_over():
                 self._end_wall()
                 self._advance()
             return
@@ -211,13 +211,12 @@ class Passes:
 
     def _wall_is_over(self) -> bool:
         wanted = self._options.steps
-        if len(self._wall) < wanted:
-            return False
         kinds = Counter(key for key, disturbed in self._wall if not disturbed)
         most = max(kinds.values(), default=0)
         return most >= wanted or len(self._wall) >= PATIENCE * wanted
 
     def _end_wall(self) -> None:
+        self._tools.disturbed()
         self._wall_seconds = self._tools.timer.seconds()
         self._keys.update(key for key, disturbed in self._wall if not disturbed)
 

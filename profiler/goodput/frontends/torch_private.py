@@ -8,6 +8,7 @@ Tried on torch 2.13; a torch without one of these names is refused when goodput 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,9 +25,12 @@ composite_key: Any = torch._C.DispatchKey.CompositeImplicitAutograd
 """The dispatch key of operators that only call others."""
 
 
-def backward_task() -> int:
-    """The number of the backward pass that runs in this thread; `NO_TASK` outside."""
-    return int(torch._C._current_graph_task_id())
+# These two are asked in undisturbed steps, so nothing of ours stands between: after a step the
+# caches are the program's, and each Python frame costs microseconds.
+backward_task: Callable[[], int] = torch._C._current_graph_task_id
+"""The number of the backward pass that runs in this thread; `NO_TASK` outside."""
+is_profiling: Callable[[], bool] = _autograd._profiler_enabled
+"""Whether a profiler records."""
 
 
 def node_sequence() -> int | None:
@@ -110,11 +114,6 @@ def packet_of(operator: Any) -> Any:
 def range_of(name: str, **fields: str) -> Any:
     """A context that a running profiler records under `name`; nearly free without one."""
     return _functions._RecordFunctionFast(name, [], fields)
-
-
-def is_profiling() -> bool:
-    """Whether a profiler records."""
-    return bool(_autograd._profiler_enabled())
 
 
 def profiler_class() -> Any:

@@ -74,6 +74,7 @@ class TorchProgram:
                 elsewhere=self._guard.elsewhere,
                 next_key=lambda: self._finder.next_key,
                 undisturbed=self._undisturbed,
+                disturbed=self._disturbed,
                 done=self._done,
             ),
         )
@@ -118,6 +119,9 @@ class TorchProgram:
 
     def _undisturbed(self) -> None:
         self._finder.narrow()
+
+    def _disturbed(self) -> None:
+        self._finder.widen()
 
     def _restart(self) -> None:
         self._passes.restart()

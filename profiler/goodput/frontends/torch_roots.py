@@ -25,6 +25,8 @@ from goodput.frontends.torch_private import (
     is_compiled,
 )
 
+is_compiling = torch.compiler.is_compiling
+
 ModuleCall: TypeAlias = Callable[["torch.nn.Module", tuple[Any, ...], dict[str, Any]], None]
 
 
@@ -33,12 +35,18 @@ class RootCalls:
 
     `on_return()` is called after it, in the same frame. Modules recomputed in a backward pass
     are not told. What `on_call` raises reaches the program.
+
+    Attributes:
+        brief: whether calls are only counted into `calls`, and nothing is called.
+        calls: for the owner to keep: calls since the last step.
     """
 
     def __init__(self, on_call: ModuleCall, on_return: Callable[[], None]) -> None:
         self._on_call = self._told = on_call
         self.on_return = on_return
         self.inside = False
+        self.brief = False
+        self.calls = 0
         self._learning = False
         self._wrapped: dict[type, tuple[Any, Any]] = {}
         self._children: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
@@ -157,9 +165,15 @@ def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - it is one
         call = super(cls, self).__call__ if own is None else own.__get__(self)
-        if torch.compiler.is_compiling() or watch.inside:
+        if is_compiling() or watch.inside:
             return call(*args, **kwargs)
         watch.inside = True
+        if watch.brief:
+            watch.calls += backward_task() == NO_TASK
+            try:
+                return call(*args, **kwargs)
+            finally:
+                watch.inside = False
         try:
             watch.tell(self, args, kwargs)
             return call(*args, **kwargs)

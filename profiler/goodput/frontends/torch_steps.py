@@ -71,7 +71,8 @@ class StepFinder:
         self._on_fault = on_fault
         self._around = around
         self._roots = RootCalls(self._root_called, around.suspend)
-        self._handles: list[Any] = []
+        self._before: Any = None
+        self._after: Any = None
         self._sizes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._reset()
         self.optimizing_task: int | None = None
@@ -82,23 +83,35 @@ class StepFinder:
         self.kind = ""
         self._main: weakref.ref[Any] | None = None
         self._main_size = -1
-        self._calls = 0
+        self._roots.calls = 0
         self._calls_ever = 0
         self._signature: Hashable = None
-        self._pending = False
+        self._pending = self._in_backward = False
+        self._brief = self._roots.brief = False
         self.forward_only = False
 
     def install(self) -> None:
         """Starts to look for steps."""
-        self._handles = [
-            register_optimizer_step_pre_hook(self._optimizer_starts),
-            register_optimizer_step_post_hook(self._optimizer_stepped),
-        ]
+        self._before = register_optimizer_step_pre_hook(self._optimizer_starts)
+        self._after = register_optimizer_step_post_hook(self._optimizer_stepped)
         self._roots.watch()
 
     def narrow(self) -> None:
-        """Leaves what undisturbed steps need: one optimizer hook, one wrapper on the root."""
+        """Leaves what undisturbed steps need: one optimizer hook, one wrapper on the root.
+
+        In training both do no more than count and tell, as long as steps end outside of backward.
+        """
         self._roots.narrow()
+        self._brief = self._roots.brief = self.kind == "training" and not self._in_backward
+        # Boundaries are after an optimizer step or at a root call: torch does not iterate over
+        # the hooks before a step then.
+        self._before.remove()
+
+    def widen(self) -> None:
+        """The undisturbed steps are over: again all that a counted step needs."""
+        self._brief = self._roots.brief = False
+        self._before.remove()
+        self._before = register_optimizer_step_pre_hook(self._optimizer_starts)
 
     def yield_to_explicit(self) -> None:
         """The program marks its steps itself: only which optimizer steps is still followed."""
@@ -114,9 +127,9 @@ class StepFinder:
         """Takes every hook off. Not to be called from inside an optimizer hook."""
         self.retired = True
         self._roots.remove()
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        for handle in (self._before, self._after):
+            if handle is not None:
+                handle.remove()
 
     @property
     def next_key(self) -> Hashable:
@@ -131,7 +144,13 @@ class StepFinder:
         if self._explicit or (self.retired and self.kind == "training"):
             return
         try:
-            self._step_ended(optimizer)
+            brief = self._brief and self._main is not None and self._main() is optimizer
+            if brief and backward_task() == NO_TASK:
+                calls, self._roots.calls = self._roots.calls, 0
+                if calls or not self._calls_ever:
+                    self._on_boundary(calls)
+            else:
+                self._step_ended(optimizer)
         except Exception as error:  # noqa: BLE001 - the border with the user's program
             self._on_fault(error)
 
@@ -139,16 +158,17 @@ class StepFinder:
         if self.kind != "training":
             self._become("training")
         if self._is_main(optimizer):
-            if not self._calls and self._calls_ever:
+            if not self._roots.calls and self._calls_ever:
                 return  # a second step() of the same iteration
         elif not self._is_larger(optimizer, _optimizer_size):
             return
         if backward_task() != NO_TASK:
             # Inside backward (an optimizer step in a gradient hook) no mode or profiler can be
             # switched: the engine puts its thread's state back. The next root call is the boundary.
-            self._pending = True
+            self._pending = self._in_backward = True
+            self._brief = self._roots.brief = False
             return
-        self._boundary(self._calls)
+        self._boundary(self._roots.calls)
 
     def _root_called(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -164,8 +184,8 @@ class StepFinder:
     ) -> None:
         if self._pending and not torch.is_inference_mode_enabled():
             self._pending = False
-            self._boundary(self._calls)
-        self._calls += 1
+            self._boundary(self._roots.calls)
+        self._roots.calls += 1
         self._calls_ever += 1
         if self.kind == "":
             self._judge(module)
@@ -174,7 +194,7 @@ class StepFinder:
 
     def _judge(self, module: torch.nn.Module) -> None:
         training = module.training and torch.is_grad_enabled()
-        if not training or self._calls > _TRAINING_PATIENCE:
+        if not training or self._roots.calls > _TRAINING_PATIENCE:
             self._become("inference")
 
     def _inference_call(
@@ -189,15 +209,15 @@ class StepFinder:
         self._boundary(ended)
 
     def _boundary(self, key: Hashable) -> None:
-        self._calls = 0
+        self._roots.calls = 0
         self._on_boundary(key)
 
     def _become(self, kind: str) -> None:
         """Training wins over inference: what was measured so far was a warm-up or an evaluation."""
-        calls = self._calls
+        calls = self._roots.calls
         self._reset()
         self.kind = kind
-        self._calls = self._calls_ever = calls
+        self._roots.calls = self._calls_ever = calls
         self.retired = False
         self._roots.watch()
         self._on_restart()

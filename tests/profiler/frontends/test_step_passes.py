@@ -45,6 +45,7 @@ class Stage:
                 elsewhere=lambda: self.busy,
                 next_key=lambda: self.key,
                 undisturbed=lambda: self.log.append("undisturbed"),
+                disturbed=lambda: self.log.append("disturbed"),
                 done=self._done,
             ),
         )
@@ -110,7 +111,7 @@ class _Profiler:
 def test_the_passes_come_in_order_and_end():
     stage = Stage(on_device=True).run(40)
     assert stage.log == [
-        *("count", "counted", "undisturbed", "profile", 0, 1, 2, 3, "written", "done")
+        *("count", "counted", "undisturbed", "disturbed", "profile", 0, 1, 2, 3, "written", "done")
     ]
     results = stage.passes.finish()
     assert results.wall_seconds == (1.0,) * 10
@@ -174,7 +175,8 @@ def test_a_counted_step_of_another_kind_is_counted_again():
 
 def test_a_count_that_turns_out_unusual_is_repeated_after_the_undisturbed_steps():
     stage = Stage(PassOptions(warmup=1)).run(1).run(1, 2.0, key=2).run(60)
-    assert stage.log[:6] == ["count", "counted", "undisturbed", "count", "counted", "profile"]
+    order = ["count", "counted", "undisturbed", "disturbed", "count", "counted", "profile"]
+    assert stage.log[:7] == order
 
 
 def test_an_interval_known_to_be_of_another_kind_is_not_counted():
