@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from goodput.commands.record import record
     from goodput.commands.stored import load
     from goodput.formulas.custom import formula
-    from goodput.recording.session import record
     from goodput.work import Call, TensorSpec, Work
 
 __all__ = ["Call", "TensorSpec", "Work", "__version__", "formula", "load", "record"]
@@ -25,7 +25,7 @@ _HOMES = {
     "Work": "goodput.work",
     "formula": "goodput.formulas.custom",
     "load": "goodput.commands.stored",
-    "record": "goodput.recording.session",
+    "record": "goodput.commands.record",
 }
 
 

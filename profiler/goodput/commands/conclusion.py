@@ -72,7 +72,7 @@ def _save(recording: Recording, path: Path, capacity: Capacity | None = None) ->
     try:
         recording_file.save(recording, path, capacity)
     except NotMeasuredError as error:
-        tell(str(error))
+        tell(f"{error} with -o FILE")
         return str(error)
     tell(f"the recording is in {path}; `goodput show {path}` reports it again")
     return ""

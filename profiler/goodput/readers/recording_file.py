@@ -56,8 +56,7 @@ def save(recording: Recording, path: Path, capacity: Capacity | None = None) -> 
             _replace(path.resolve(), content)  # through a link, not over it
     except OSError as error:
         raise NotMeasuredError(
-            f"the recording could not be saved to {path} ({error.strerror}); choose another place "
-            "with -o FILE"
+            f"the recording could not be saved to {path} ({error.strerror}); name another place"
         ) from error
 
 

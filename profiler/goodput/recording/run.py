@@ -9,7 +9,6 @@ import atexit
 import importlib.util
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,6 +18,7 @@ from goodput.measure.clock import Clock, HostClock
 from goodput.recording import launchers, script
 from goodput.recording.imports import WhenImported
 from goodput.recording.options import RunOptions
+from goodput.recording.scratch import scratch
 from goodput.recording.script import ScriptTarget
 
 if TYPE_CHECKING:
@@ -50,10 +50,11 @@ def record_script(
 
     Raises:
         UsageError: the script, the options or the installation do not allow it; nothing ran.
+        NotMeasuredError: there is no place for temporary files; nothing ran.
     """
     check(target, options)
-    with tempfile.TemporaryDirectory(prefix="goodput-") as scratch:
-        watch = _Watch(options, clock or HostClock(), Path(scratch))
+    with scratch() as folder:
+        watch = _Watch(options, clock or HostClock(), Path(folder))
         watch.install()
         process = os.getpid()
         try:

@@ -118,7 +118,7 @@ def test_a_string_index_outside_its_table_is_refused():
 
 
 def test_a_place_that_cannot_be_written_says_so(tmp_path):
-    with pytest.raises(NotMeasuredError, match="-o FILE"):
+    with pytest.raises(NotMeasuredError, match="name another place"):
         save(recording_of(), tmp_path / "missing" / "a.goodput")
 
 
