@@ -6,6 +6,7 @@ from goodput.calibration.roofs import Needs, capacity_of, remeasure
 from goodput.capacity.profile import Capacity
 from goodput.commands.given import capacity_for
 from goodput.commands.progress import progress
+from goodput.commands.stored import datasheet_of
 from goodput.formulas.conventions import EXACT
 from goodput.report.build import build
 from goodput.report.model import Report
@@ -39,8 +40,8 @@ def judged(
     device = recording.trace.device
     if given is not None:
         return against(capacity_for(device, given))
-    if device is None:
-        return against(None)
+    if device is None or recording.count_only or not recording.wall_seconds:
+        return against(datasheet_of(device))  # nothing is measured where nothing was timed
     needs = Needs(
         modes_of(recording), largest_contractions(recording), largest_convolutions(recording)
     )

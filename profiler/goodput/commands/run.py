@@ -41,6 +41,9 @@ SUFFIX = ".goodput"
 )
 @click.option("--stop-after", is_flag=True, help="End the script when the passes are done.")
 @click.option(
+    "--count-only", is_flag=True, help="Count one step, and measure no times and no roofs."
+)
+@click.option(
     "-o",
     "output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -59,6 +62,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     steps: int,
     warmup: int | None,
     stop_after: bool,
+    count_only: bool,
     output: Path | None,
     by: str,
     convention: str,
@@ -86,7 +90,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     with report_stream(alone=options.alone_on_stdout) as stream:
         if options.alone_on_stdout and ranks.reports_here():
             tell("stdout is the report's alone, so what the script writes there goes to stderr")
-        outcome = record_script(target, RunOptions(steps, warmup, stop_after))
+        outcome = record_script(target, RunOptions(steps, warmup, stop_after, count_only))
         from goodput.commands.conclusion import conclude
 
         ours = conclude(outcome, options, keep, stream)

@@ -67,9 +67,9 @@ def load(path: str | os.PathLike[str]) -> Stored:
     _check_file(file)
     if is_recording(file):
         recording, capacity = recording_file.load(file)
-        return Stored(recording, capacity or _datasheet(recording.trace.device))
+        return Stored(recording, capacity or datasheet_of(recording.trace.device))
     trace = kineto.read(file)
-    return Stored(recording_of(trace, file), _datasheet(trace.device))
+    return Stored(recording_of(trace, file), datasheet_of(trace.device))
 
 
 def _check_file(file: Path) -> None:
@@ -84,7 +84,7 @@ def _check_file(file: Path) -> None:
         )
 
 
-def _datasheet(device: DeviceIdentity | None) -> Capacity | None:
+def datasheet_of(device: DeviceIdentity | None) -> Capacity | None:
     """What the device's datasheet row promises; None for a device without one: never a guess."""
     if device is None or row_of(device.name) is None:
         return None

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections.abc import Container
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodput import units
 from goodput.errors import TraceFormatError
 from goodput.readers import kineto
 from goodput.recording import ranks
@@ -36,17 +34,14 @@ def recording_of(
     *,
     count_only: bool = False,
 ) -> tuple[Recording | None, str]:
-    """The recording, or None and why there is none.
-
-    Without profiled steps there is none, unless nothing but counts was asked for.
-    """
+    """The recording, or None and why there is none: no whole step was counted or timed."""
     results = measured.results
     trace, warnings = _profiled_trace(measured)
-    if trace is None and not results.work.entries:
-        return None, _nothing(measured)
     if trace is None:
         trace = _empty(measured)
-    walls, basis = results.wall_seconds, results.basis
+    walls, basis = _walls(measured, warnings), results.basis
+    if not (trace.steps or walls or results.work.entries):
+        return None, _nothing(measured)
     if not walls and trace.steps:
         walls, basis = tuple(step.wall_seconds for step in trace.steps), "trace"
     if trace.steps:
@@ -73,28 +68,22 @@ def recording_of(
             **measured.environment,
             "device_place": ranks.device_place(measured.environment.get("device_index", "")),
         },
+        count_only=count_only,
+        mixed=results.mixed,
     )
-    if not trace.steps and not count_only:
-        return None, _unprofiled(recording)
     return recording, ""
 
 
-def _unprofiled(recording: Recording) -> str:
-    """What was measured of a program that ended before any step was profiled, and what to do."""
-    seen = recording.steps_seen
-    known = []
-    if recording.wall_seconds:
-        median = units.seconds(statistics.median(recording.wall_seconds))
-        known.append(f"{len(recording.wall_seconds)} undisturbed steps took {median} (median)")
-    if recording.work.entries:
-        flops = sum(entry.work.flops for entry in recording.work.entries if entry.work)
-        known.append(f"one step needs {units.si(flops, 'FLOP')} of useful work")
-    told = "; ".join(known) or "nothing was measured"
-    why = "; ".join(recording.warnings)
-    return (
-        f"the program ended after {seen} steps, before any was profiled: {told}. "
-        f"{why + '. ' if why else ''}For the rest {MORE_STEPS}"
-    )
+def _walls(measured: Measured, warnings: list[str]) -> tuple[float, ...]:
+    """The undisturbed steps' seconds, where their clock tells a step's time on its device."""
+    results = measured.results
+    if results.basis == "host" and measured.device.kind != "cpu" and results.wall_seconds:
+        warnings.append(
+            "the few steps that ran were clocked by the host, which tells when a step was queued "
+            f"on the {measured.device.kind} device and not when it was done: they are left out"
+        )
+        return ()
+    return results.wall_seconds
 
 
 def _hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from goodput.recording.ranks import named
-from goodput.trace.recording import Recording
+from goodput.trace.recording import Recording, WorkPass
 from goodput.trace.table import Invocations, StepTime, Trace
 
 
@@ -31,7 +31,8 @@ def combined(recordings: tuple[Recording, ...], notes: Sequence[str] = ()) -> Re
     sharing = [r for r in recordings if _device_key(r) == _device_key(first)]
     warnings = [*first.warnings, *notes, *_slowest_sentence(recordings)]
     unprofiled = [r.trace.rank for r in sharing if not r.trace.steps]
-    if unprofiled:
+    only_counted = len(unprofiled) == len(sharing) and all(r.work.entries for r in sharing)
+    if len(sharing) > 1 and unprofiled and not only_counted:
         warnings.append(
             f"{named(unprofiled)} shared this device without a profiled step, so no work of other "
             "ranks is added to this report"
@@ -42,7 +43,8 @@ def combined(recordings: tuple[Recording, ...], notes: Sequence[str] = ()) -> Re
         warnings.append(f"{ranks} share one device: their work is summed over one wall")
         first = replace(
             first,
-            trace=_together([r.trace for r in sharing]),
+            trace=first.trace if only_counted else _together([r.trace for r in sharing]),
+            work=_work_of_all([r.work for r in sharing]),
             wall_seconds=slow.wall_seconds,
             tokens_per_step=_sum_known([r.tokens_per_step for r in sharing]),
         )
@@ -70,6 +72,17 @@ def _device_key(recording: Recording) -> tuple[object, str]:
 def _sum_known(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+def _work_of_all(passes: list[WorkPass]) -> WorkPass:
+    """The counted steps of several ranks as one."""
+    return WorkPass(
+        entries=tuple(entry for one in passes for entry in one.entries),
+        contractions=tuple(problem for one in passes for problem in one.contractions),
+        convolutions=tuple(problem for one in passes for problem in one.convolutions),
+        failure="; ".join(dict.fromkeys(one.failure for one in passes if one.failure)),
+        hand_written=tuple(dict.fromkeys(name for one in passes for name in one.hand_written)),
+    )
 
 
 def _together(traces: list[Trace]) -> Trace:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import goodput
@@ -14,7 +15,8 @@ from goodput.commands import judgement, run
 from goodput.commands.run import default_path
 from goodput.recording.run import RunOptions, RunOutcome, ScriptTarget
 from goodput.renderers.json_report import parse_json
-from goodput.trace.recording import Recording
+from goodput.trace.recording import Recording, WorkEntry, WorkPass
+from goodput.work import Work
 
 Seen = list[tuple[ScriptTarget, RunOptions]]
 Fake = Callable[[RunOutcome], Seen]
@@ -249,3 +251,62 @@ def test_a_bad_capacity_file_is_told_before_the_script_runs(
 )
 def test_default_path(script: str, is_module: bool, name: str) -> None:
     assert default_path(script, is_module=is_module) == Path(name)
+
+
+@pytest.fixture
+def counted(recording: Recording) -> Recording:
+    """The same program where one step was counted, and nothing was timed."""
+    entry = WorkEntry("aten::mm", "forward", "", "f32[256,256]", "float32", Work(flops=2 * 256**3))
+    table = recording.trace.invocations.select(np.zeros(0, dtype=np.int64))
+    trace = replace(recording.trace, steps=(), invocations=table)
+    return replace(recording, trace=trace, wall_seconds=(), work=WorkPass((entry,)))
+
+
+def test_counts_alone_are_a_report_with_status_0_and_no_roof_is_measured(
+    fake: Fake,
+    counted: Recording,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen = fake(RunOutcome(replace(counted, count_only=True), 0))
+    monkeypatch.setattr(judgement, "capacity_of", lambda *_, **__: pytest.fail("a roof"))
+    assert status_of(["run", "--count-only", "train.py"]) == 0
+    assert seen[0][1].count_only
+    out = capsys.readouterr().out
+    assert "33.6 MFLOP a step" in out
+    assert "--count-only" in out
+    assert goodput.load("train.goodput").report().totals.useful_flops == 2 * 256**3
+
+
+def test_a_step_that_was_timed_asks_for_roofs(
+    fake: Fake, counted: Recording, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(RunOutcome(replace(counted, wall_seconds=(0.001,), steps_seen=3), 0))
+    assert status_of(["run", "train.py"]) == 0
+    out = capsys.readouterr().out
+    # 33.6 MFLOP in 1 ms against 60 GFLOP/s.
+    assert "55.9 % of the delivered capacity" in out
+    assert "3 steps were seen and none was profiled" in out
+
+
+def test_a_count_is_not_asked_for_without_the_option(fake: Fake, good: RunOutcome) -> None:
+    seen = fake(good)
+    assert status_of(["run", "train.py"]) == 0
+    assert not seen[0][1].count_only
+
+
+@pytest.mark.parametrize("view", ["operator", "module", "phase", "kernel"])
+def test_counts_have_every_view(fake: Fake, counted: Recording, view: str) -> None:
+    fake(RunOutcome(counted, 0))
+    assert status_of(["run", "--by", view, "--json", "report.json", "train.py"]) == 0
+    report = parse_json(Path("report.json").read_text())
+    assert sum(row.useful_flops or 0 for row in report.operators) == 2 * 256**3
+
+
+def test_counts_of_a_script_that_failed_are_reported_with_its_status(
+    fake: Fake, counted: Recording, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(RunOutcome(counted, 7))
+    assert status_of(["run", "train.py"]) == 7
+    assert "33.6 MFLOP a step" in capsys.readouterr().out
+    assert Path("train.goodput").exists()

@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from goodput.recording import combination
+from goodput.trace.recording import WorkEntry, WorkPass
+from goodput.trace.table import Invocations
+from goodput.work import Work
 
 
 def test_ranks_on_one_device_are_summed_over_the_slowest_wall(recording):
@@ -44,3 +47,27 @@ def test_a_rank_that_was_not_timed_is_no_slowest_and_is_not_summed(recording):
     assert whole.wall_seconds == (1.0, 1.0)
     (warning,) = whole.warnings
     assert warning.startswith("rank 1 shared this device without a profiled step")
+
+
+def counted_only(recording, flops, walls=()):
+    """A rank that was counted, perhaps timed, and never profiled."""
+    entry = WorkEntry("aten::mm", "forward", "", "", "float32", Work(flops=flops))
+    empty = replace(recording.trace, steps=(), invocations=Invocations.of({}))
+    work = WorkPass(entries=(entry,))
+    return replace(recording, trace=empty, work=work, wall_seconds=walls, tokens_per_step=None)
+
+
+def test_counted_ranks_on_one_device_are_summed_too(recording):
+    ranks = (counted_only(recording(0), 10, (1.0,)), counted_only(recording(1), 7, (1.5,)))
+    whole = combination.combined(ranks)
+    assert sum(entry.work.flops for entry in whole.work.entries) == 17
+    assert whole.wall_seconds == (1.5,)
+    assert not whole.trace.steps
+    assert any("ranks 0 to 1 share one device" in w for w in whole.warnings)
+
+
+def test_a_counted_rank_alone_on_its_device_is_told_nothing(recording):
+    ranks = (counted_only(recording(0), 10), counted_only(recording(1, place="host/1"), 7))
+    whole = combination.combined(ranks)
+    assert whole.work.entries == ranks[0].work.entries
+    assert whole.warnings == ()

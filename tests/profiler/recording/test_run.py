@@ -8,6 +8,7 @@ import pytest
 
 from goodput.errors import UsageError
 from goodput.recording.run import RunOptions, ScriptTarget, record_script
+from goodput.report.build import build
 from goodput.trace.table import Phase
 
 pytest.importorskip("torch")
@@ -105,10 +106,47 @@ def test_a_crash_in_the_first_forward_looks_like_plain_python(scripts):
 def test_a_script_that_ends_before_the_profile(scripts):
     recorded = scripts.record(scripts.write(TRAINING), "8")
     assert recorded.process.returncode == 0
-    assert recorded.recording is None
-    assert "ended after 8 steps, before any was profiled" in recorded.reason
-    assert "of useful work" in recorded.reason
-    assert "--warmup" in recorded.reason
+    recording = recorded.recording
+    assert recording is not None
+    assert recording.trace.steps == ()
+    assert recording.steps_seen == 8
+    assert min(recording.wall_seconds) > 0
+    assert sum(e.work.flops for e in recording.work.entries if e.work) == STEP_FLOPS
+    report = build(recording, None)
+    assert report.totals.useful_flops == STEP_FLOPS
+    assert "8 steps were seen and none was profiled" in report.coverage.untimed
+    assert "--warmup" in report.coverage.untimed
+
+
+def test_two_steps_are_enough_for_a_count(scripts):
+    recorded = scripts.record(scripts.write(TRAINING), "2")
+    assert recorded.recording is not None
+    assert recorded.recording.wall_seconds == ()
+    assert build(recorded.recording, None).totals.useful_flops == STEP_FLOPS
+    assert scripts.record(scripts.write(TRAINING), "1").recording is None
+
+
+def test_a_crash_after_three_steps_gives_the_count_and_one_step_time(scripts):
+    recorded = scripts.record(scripts.write(TRAINING), "60", "3")
+    assert recorded.process.returncode == 1
+    recording = recorded.recording
+    assert recording is not None
+    assert recording.exit_status == 1
+    assert len(recording.wall_seconds) >= 1
+    report = build(recording, None)
+    assert report.totals.useful_flops_per_s == pytest.approx(STEP_FLOPS / report.step.median)
+
+
+def test_count_only_counts_one_step_and_lets_the_script_be(scripts):
+    path = scripts.write(TRAINING)
+    plain, recorded = scripts.plain(path, "20"), scripts.record(path, "20", count_only=True)
+    assert recorded.process.stdout == plain.stdout
+    assert recorded.process.stderr == ""
+    recording = recorded.recording
+    assert recording is not None
+    assert recording.count_only
+    assert recording.wall_seconds == recording.trace.steps == ()
+    assert build(recording, None).totals.useful_flops == STEP_FLOPS
 
 
 def test_stop_after_ends_the_script_with_status_zero(scripts):
