@@ -94,6 +94,26 @@ def test_a_script_that_crashes_still_gets_its_report_and_its_status(train: Path)
     assert "program goodput" in done.stdout
 
 
+def test_a_script_of_two_steps_is_counted(train: Path) -> None:
+    done = goodput_run(train, "--json", "report.json", steps=2)
+    assert done.returncode == 0, done.stderr
+    assert "2 steps were seen and none was profiled" in done.stdout
+    report = parse_json((train / "report.json").read_text())
+    assert report.totals.useful_flops == 2 * (2 * 32 * 64 * 64)
+    assert report.totals.program_goodput is None
+    assert (train / "train.goodput").exists()
+
+
+def test_count_only_lets_the_script_run_on_or_ends_it(train: Path) -> None:
+    done = goodput_run(train, "--count-only", steps=5)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("from the script\nfrom its child\ngoodput: train.py\n")
+    assert "only counts were asked for" in done.stdout
+    ended = goodput_run(train, "--count-only", "--stop-after", steps=10**9)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("goodput: train.py\n")
+
+
 def test_a_script_without_a_whole_step_is_3_and_says_what_to_do(train: Path) -> None:
     done = goodput_run(train, steps=0)
     assert done.returncode == 3
