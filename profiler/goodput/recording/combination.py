@@ -40,7 +40,8 @@ def combined(recordings: tuple[Recording, ...], notes: Sequence[str] = ()) -> Re
     elif len(sharing) > 1:
         slow = slowest(tuple(sharing)) or first
         ranks = named([r.trace.rank for r in sharing])
-        warnings.append(f"{ranks} share one device: their work is summed over one wall")
+        over = " over one wall" if slow.wall_seconds else ""
+        warnings.append(f"{ranks} share one device: their work is summed{over}")
         first = replace(
             first,
             trace=first.trace if only_counted else _together([r.trace for r in sharing]),

@@ -36,7 +36,7 @@ def _calls(coverage: Coverage) -> list[tuple[str, str]]:
     share = coverage.modelled_calls_share
     text = f"{UNKNOWN}: no step was counted"
     if share is not None:
-        text = f"{percent(share)} of the counted operator calls have a formula"
+        text = f"{percent(share)} of the counted calls that compute have a formula"
     return [("modelled", text), ("ladder", "not split: that takes operator times")]
 
 

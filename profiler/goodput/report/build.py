@@ -16,7 +16,7 @@ from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
 from goodput.report.model import Coverage, Report, UnmodelledOperator
-from goodput.report.totals import step_of, totals_of, uncounted
+from goodput.report.totals import modelled_calls_share, step_of, totals_of, uncounted
 from goodput.trace.recording import Recording
 from goodput.trace.table import Invocations, Kind, Link, Trace
 
@@ -136,7 +136,7 @@ def _coverage(
         preempted_seconds=float(costs.preempted.sum()) / steps,
         steps_left_out=recording.steps_left_out,
         unlinked_launches=trace.unlinked_launches,
-        modelled_calls_share=float(table.modelled.mean()) if len(table) else None,
+        modelled_calls_share=modelled_calls_share(trace),
     )
 
 

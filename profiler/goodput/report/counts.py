@@ -14,6 +14,7 @@ from goodput.formulas.registry import has_formula
 from goodput.report.costs import Bound, Costs, group_of
 from goodput.report.groups import ancestry, names_of, natural_key, view_columns
 from goodput.report.model import RUNGS, Coverage, OperatorRow, UnmodelledOperator
+from goodput.report.totals import modelled_calls_share
 from goodput.trace.recording import Recording
 from goodput.trace.table import (
     WORK_COLUMNS,
@@ -88,7 +89,6 @@ def module_tree(trace: Trace, costs: Costs) -> tuple[OperatorRow, ...]:
 
 def coverage(recording: Recording, trace: Trace, costs: Costs) -> Coverage:
     """What is not known: every rung, every share of time, and the calls without a formula."""
-    table = trace.invocations
     return Coverage(
         modelled_share=None,
         exactly_linked_share=None,
@@ -99,7 +99,7 @@ def coverage(recording: Recording, trace: Trace, costs: Costs) -> Coverage:
         scale=1.0,
         preempted_seconds=0.0,
         steps_left_out=recording.steps_left_out,
-        modelled_calls_share=float(table.modelled.mean()) if len(table) else None,
+        modelled_calls_share=modelled_calls_share(trace),
         untimed=_untimed(recording),
     )
 

@@ -8,7 +8,7 @@ from goodput.capacity.profile import Capacity, Peak
 from goodput.report.costs import Costs
 from goodput.report.model import StepSummary, Totals
 from goodput.trace.recording import Recording
-from goodput.trace.table import Trace
+from goodput.trace.table import Kind, Trace
 
 
 def step_of(recording: Recording) -> StepSummary:
@@ -69,6 +69,12 @@ def totals_of(
         useful_flops_per_s=_rate(useful_flops, wall),
         tokens_per_s=_rate(tokens_per_step, wall),
     )
+
+
+def modelled_calls_share(trace: Trace) -> float | None:
+    """The share of computing calls with a formula; collectives and copies need none."""
+    computing = trace.invocations.modelled[trace.invocations.kind == Kind.COMPUTE]
+    return float(computing.mean()) if len(computing) else None
 
 
 def uncounted() -> Totals:

@@ -213,6 +213,7 @@ def test_a_collective_is_communication_and_not_unmodelled():
     report = build(recording((*ENTRIES, collective)), capacity())
     assert row(report, "c10d::allreduce_", "backward").bound == "communication"
     assert {u.operator for u in report.coverage.unmodelled} == {"mylib::mystery"}
+    assert report.coverage.modelled_calls_share == pytest.approx(5 / 7)
 
 
 def test_unknown_views_and_conventions_are_refused():
