@@ -54,7 +54,9 @@ class StepCounter(Protocol):
 class StepProfiler(Protocol):
     """Profiles steps into a trace file."""
 
-    on_device: bool
+    @property
+    def on_device(self) -> bool:
+        """Whether the program computes on a device that the host runs ahead of."""
 
     def start(self) -> None:
         """Begins to record."""
@@ -117,6 +119,7 @@ class PassResults:
         profiled: numbers of the profiled steps of the covered kind; step n ends at boundary n + 1.
         steps_seen: all boundaries seen.
         steps_left_out: undisturbed and profiled steps of another kind, or disturbed.
+        mixed: whether no kind was usual, so that steps of all kinds are covered together.
         warnings: sentences for the report.
     """
 
@@ -126,4 +129,5 @@ class PassResults:
     profiled: tuple[int, ...] = ()
     steps_seen: int = 0
     steps_left_out: int = 0
+    mixed: bool = False
     warnings: tuple[str, ...] = ()

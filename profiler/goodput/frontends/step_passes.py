@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from enum import Enum, auto
 
 from goodput.frontends.step_instruments import Instruments, PassOptions, PassResults
+from goodput.frontends.step_kinds import describe, elements
 from goodput.trace.recording import WorkPass
 
 SETTLED_STEPS = 3
@@ -61,6 +62,7 @@ class Passes:
         self._begun = False
         self._last = 0.0
         self._warmup: list[float] = []
+        self._warmup_alone: list[float] = []
         self._keys: Counter[Hashable] = Counter()
         self._work = WorkPass()
         self._counted_key: Hashable = None
@@ -124,14 +126,24 @@ class Passes:
         out = len(self._wall_seconds) - len(covered)
         out += max(len(self._profiled) - 1, 0) - len(profiled)
         return PassResults(
-            wall_seconds=tuple(covered or () if self._wall_seconds else self._warmup),
+            wall_seconds=tuple(covered if self._wall_seconds else self._warmup_seconds()),
             basis=self._tools.timer.basis,
             work=self._work,
             profiled=tuple(profiled),
             steps_seen=self.seen,
             steps_left_out=out,
+            mixed=self._mixed(usual),
             warnings=tuple(self._warnings(usual)),
         )
+
+    def _warmup_seconds(self) -> list[float]:
+        """Times of warm-up steps without another profiler, for a program that ended there.
+
+        None on a device that the host runs ahead of: the host saw them queued, not done. None
+        where only counts were asked for.
+        """
+        usable = not self._options.count_only and not self._tools.profiler.on_device
+        return self._warmup_alone if usable else []
 
     def _first_boundary(self) -> None:
         if not self._begin_count() and self._warm_enough():
@@ -143,6 +155,8 @@ class Passes:
                 self._end_count(key)
         elif self.state is State.WARMUP:
             self._warmup.append(seconds)
+            if not self._tools.elsewhere():
+                self._warmup_alone.append(seconds)
         elif self.state is State.PROFILE:
             self._profiled_step(key)
             return
@@ -283,14 +297,18 @@ class Passes:
 
     def _covers(self, key: Hashable, usual: Hashable) -> bool:
         """Steps that are all of different kinds are covered together."""
-        return key == usual or 2 * self._keys[usual] < self._keys.total()
+        return key == usual or self._mixed(usual)
+
+    def _mixed(self, usual: Hashable) -> bool:
+        return bool(self._keys) and 2 * self._keys[usual] < self._keys.total()
 
     def _warnings(self, usual: Hashable) -> list[str]:
         found = []
-        if not self._wall_seconds and self._warmup:
+        if not self._wall_seconds and self._warmup_seconds():
             found.append("the program ended in its warm-up, so the step times are from there")
         if self._work.failure:
-            found.append(f"{self._work.failure}; work comes from the profiled shapes alone")
+            shapes = "; work comes from the profiled shapes alone" if self._profiled else ""
+            found.append(f"{self._work.failure}{shapes}")
         if self._kept_out:
             found.append(
                 "the program's own profiler was on whenever steps could be profiled, so there are "
@@ -300,9 +318,33 @@ class Passes:
             found.append(
                 "the program's own profiler ended ours each time, so there are no operator times"
             )
-        if self._keys and 2 * self._keys[usual] < self._keys.total():
-            found.append(
-                f"the steps are of {len(self._keys)} kinds (by their input shapes or module "
-                "calls), none of them usual: all are reported together"
-            )
+        found += self._kinds_told(usual)
         return found
+
+    def _kinds_told(self, usual: Hashable) -> list[str]:
+        """How the steps differed, where they did."""
+        timed = [key for key, disturbed in self._wall if not disturbed]
+        profiled = self._profiled[1:]
+        if self._mixed(usual):
+            told = (
+                f"the steps are of {len(self._keys)} kinds by the shapes of their inputs, none of "
+                "them usual: all are reported together, and a step is their mean"
+            )
+            if timed and profiled:
+                told += (
+                    f"; a timed step had {_mean_elements(timed):.4g} input elements, a profiled "
+                    f"one {_mean_elements(profiled):.4g}, and ratios are off by as much as these"
+                )
+            return [told]
+        others = sum(key != usual for key in (*timed, *profiled))
+        if not others or not describe(usual):
+            return []
+        told = (
+            f"the report is of the steps with {describe(usual)}: {others} of "
+            f"{len(timed) + len(profiled)} timed and profiled steps had others and are left out"
+        )
+        return [told]
+
+
+def _mean_elements(kinds: list[Hashable]) -> float:
+    return sum(map(elements, kinds)) / len(kinds)

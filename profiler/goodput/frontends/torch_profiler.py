@@ -36,12 +36,15 @@ class TorchProfiler:
         self._guard = guard
         self._modules = ModuleWatch(_module_mark)
         self._profile: Any = None
-        self.on_device = False
         self.written = False
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the program computes on a device that the host runs ahead of."""
+        return uses_device()
 
     def start(self) -> None:
         """Begins to record."""
-        self.on_device = uses_device()
         activities = [torch.profiler.ProfilerActivity.CPU]
         if self.on_device:
             activities.append(torch.profiler.ProfilerActivity.CUDA)

@@ -93,7 +93,7 @@ class TorchProgram:
         """The program says itself that a step ends here: from now on only that counts."""
         self.expect_explicit_steps()
         try:
-            self._passes.boundary("explicit")
+            self._passes.boundary(self._finder.take_kind())
         except Exception as error:  # noqa: BLE001 - the border with the user's program
             self._fault(error)
 

@@ -9,7 +9,7 @@ traceback) under each of them, and an instance hook would travel with `torch.sav
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Hashable
 from typing import Any, TypeAlias
 
 import torch
@@ -18,6 +18,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from goodput.frontends.step_kinds import signature
 from goodput.frontends.torch_private import (
     NO_TASK,
     backward_task,
@@ -37,8 +38,8 @@ class RootCalls:
     are not told. What `on_call` raises reaches the program.
 
     Attributes:
-        brief: whether calls are only counted into `calls`, and nothing is called.
-        calls: for the owner to keep: calls since the last step.
+        brief: whether calls are only noted in `calls`, and nothing is called.
+        calls: for the owner to keep: the input signatures of the calls since the last step.
     """
 
     def __init__(self, on_call: ModuleCall, on_return: Callable[[], None]) -> None:
@@ -46,7 +47,7 @@ class RootCalls:
         self.on_return = on_return
         self.inside = False
         self.brief = False
-        self.calls = 0
+        self.calls: list[Hashable] = []
         self._learning = False
         self._wrapped: dict[type, tuple[Any, Any]] = {}
         self._children: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
@@ -169,7 +170,8 @@ def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
             return call(*args, **kwargs)
         watch.inside = True
         if watch.brief:
-            watch.calls += backward_task() == NO_TASK
+            if backward_task() == NO_TASK:
+                watch.calls.append(signature(args, kwargs))
             try:
                 return call(*args, **kwargs)
             finally:

@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from goodput.frontends.step_kinds import signature
 from goodput.frontends.torch_modules import element_count, parameter_count
 from goodput.frontends.torch_private import NO_TASK, backward_task
 from goodput.frontends.torch_roots import RootCalls
@@ -42,9 +43,9 @@ class StepFinder:
     """Finds the boundaries between the steps of the running program.
 
     A training step ends with the first `step()` of the optimizer that owns most parameters; the
-    interval's key is the number of root module calls in it, so that a skipped optimizer step or an
-    evaluation shows as another key. Without optimizer steps a step runs from one call of the
-    largest root module to its next; the key is the signature of the input shapes.
+    interval's key is the input signatures of the root module calls in it, so that another shape, a
+    skipped optimizer step or an evaluation shows as another key. Without optimizer steps a step
+    runs from one call of the largest root module to its next; the key is that call's signature.
 
     Args:
         on_boundary: called at each boundary.
@@ -83,9 +84,9 @@ class StepFinder:
         self.kind = ""
         self._main: weakref.ref[Any] | None = None
         self._main_size = -1
-        self._roots.calls = 0
-        self._calls_ever = 0
-        self._signature: Hashable = None
+        self._roots.calls = []
+        self._called = False
+        self._kind_of_call: Hashable = None
         self._pending = self._in_backward = False
         self._brief = self._roots.brief = False
         self.forward_only = False
@@ -102,7 +103,9 @@ class StepFinder:
         In training both do no more than count and tell, as long as steps end outside of backward.
         """
         self._roots.narrow()
-        self._brief = self._roots.brief = self.kind == "training" and not self._in_backward
+        self._brief = self._roots.brief = self._explicit or (
+            self.kind == "training" and not self._in_backward
+        )
         # Boundaries are after an optimizer step or at a root call: torch does not iterate over
         # the hooks before a step then.
         self._before.remove()
@@ -115,8 +118,8 @@ class StepFinder:
 
     def yield_to_explicit(self) -> None:
         """The program marks its steps itself: only which optimizer steps is still followed."""
-        self._roots.remove()
         self._explicit = True
+        self._roots.watch()
 
     def retire(self) -> None:
         """Ends all looking; the last hook goes when torch is not iterating over its hooks."""
@@ -134,7 +137,12 @@ class StepFinder:
     @property
     def next_key(self) -> Hashable:
         """The key of the interval that begins now, where that is known at its start."""
-        return self._signature if self.kind == "inference" else None
+        return self._kind_of_call if self.kind == "inference" else None
+
+    def take_kind(self) -> Hashable:
+        """The key of a step that the program ends itself, here."""
+        calls, self._roots.calls = self._roots.calls, []
+        return tuple(calls)
 
     def _optimizer_starts(self, _optimizer: Any, _args: Any, _kwargs: Any) -> None:
         self.optimizing_task = backward_task()
@@ -146,9 +154,10 @@ class StepFinder:
         try:
             brief = self._brief and self._main is not None and self._main() is optimizer
             if brief and backward_task() == NO_TASK:
-                calls, self._roots.calls = self._roots.calls, 0
-                if calls or not self._calls_ever:
-                    self._on_boundary(calls)
+                calls = self._roots.calls
+                if calls or not self._called:
+                    self._roots.calls = []
+                    self._on_boundary(tuple(calls))
             else:
                 self._step_ended(optimizer)
         except Exception as error:  # noqa: BLE001 - the border with the user's program
@@ -158,7 +167,7 @@ class StepFinder:
         if self.kind != "training":
             self._become("training")
         if self._is_main(optimizer):
-            if not self._roots.calls and self._calls_ever:
+            if not self._roots.calls and self._called:
                 return  # a second step() of the same iteration
         elif not self._is_larger(optimizer, _optimizer_size):
             return
@@ -168,7 +177,7 @@ class StepFinder:
             self._pending = self._in_backward = True
             self._brief = self._roots.brief = False
             return
-        self._boundary(self._roots.calls)
+        self._boundary(tuple(self._roots.calls))
 
     def _root_called(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -184,9 +193,11 @@ class StepFinder:
     ) -> None:
         if self._pending and not torch.is_inference_mode_enabled():
             self._pending = False
-            self._boundary(self._roots.calls)
-        self._roots.calls += 1
-        self._calls_ever += 1
+            self._boundary(tuple(self._roots.calls))
+        self._called = True
+        self._roots.calls.append(signature(args, kwargs))
+        if self._explicit:
+            return
         if self.kind == "":
             self._judge(module)
         if self.kind == "inference":
@@ -194,7 +205,7 @@ class StepFinder:
 
     def _judge(self, module: torch.nn.Module) -> None:
         training = module.training and torch.is_grad_enabled()
-        if not training or self._roots.calls > _TRAINING_PATIENCE:
+        if not training or len(self._roots.calls) > _TRAINING_PATIENCE:
             self._become("inference")
 
     def _inference_call(
@@ -205,11 +216,11 @@ class StepFinder:
         if not self._is_main(module) and not self._is_larger(module, parameter_count):
             return
         self.forward_only = not (module.training and torch.is_grad_enabled())
-        ended, self._signature = self._signature, signature(args, kwargs)
+        ended, self._kind_of_call = self._kind_of_call, (signature(args, kwargs),)
         self._boundary(ended)
 
     def _boundary(self, key: Hashable) -> None:
-        self._roots.calls = 0
+        self._roots.calls = []
         self._on_boundary(key)
 
     def _become(self, kind: str) -> None:
@@ -217,7 +228,7 @@ class StepFinder:
         calls = self._roots.calls
         self._reset()
         self.kind = kind
-        self._roots.calls = self._calls_ever = calls
+        self._roots.calls, self._called = calls, bool(calls)
         self.retired = False
         self._roots.watch()
         self._on_restart()
@@ -237,20 +248,6 @@ class StepFinder:
         self._main = weakref.ref(owner)
         self._main_size = size
         return True
-
-
-def signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-    """The shapes and dtypes of the tensors among a call's arguments, one level of nesting deep."""
-    words: list[Hashable] = []
-    for item in (*args, *kwargs.values()):
-        if isinstance(item, torch.Tensor):
-            words.append((tuple(item.shape), item.dtype))
-        elif isinstance(item, list | tuple):
-            words.extend((tuple(t.shape), t.dtype) for t in item if isinstance(t, torch.Tensor))
-        elif isinstance(item, dict):
-            parts = item.values()
-            words.extend((tuple(t.shape), t.dtype) for t in parts if isinstance(t, torch.Tensor))
-    return tuple(words)
 
 
 def _optimizer_size(optimizer: Optimizer) -> int:

@@ -45,7 +45,7 @@ def recording_of(
     if not walls and trace.steps:
         walls, basis = tuple(step.wall_seconds for step in trace.steps), "trace"
     if trace.steps:
-        trace = join(trace, results.work, results.wall_seconds)
+        trace = join(trace, results.work, results.wall_seconds, mixed=results.mixed)
     place = ranks.here()
     recording = Recording(
         program=program,
@@ -55,7 +55,7 @@ def recording_of(
         basis=basis,
         steps_seen=results.steps_seen,
         steps_left_out=results.steps_left_out,
-        tokens_per_step=tokens_of(results.work),
+        tokens_per_step=None if results.mixed else tokens_of(results.work),
         work=results.work,
         exit_status=exit_status,
         warnings=(

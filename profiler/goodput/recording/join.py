@@ -26,15 +26,18 @@ _RECOMPUTE = Phase.RECOMPUTE.name.lower()
 _AGREE = 1e-3
 
 
-def join(trace: Trace, work: WorkPass, undisturbed: Sequence[float] = ()) -> Trace:
+def join(
+    trace: Trace, work: WorkPass, undisturbed: Sequence[float] = (), *, mixed: bool = False
+) -> Trace:
     """`trace` with the counted work where the trace lacks it, and without the profiler's cost.
 
     Lists of more than 30 tensors are missing from a trace, and a mask's values always are: such
     calls take their work from the counted step, by order. Where both sides know a call's FLOPs and
     differ, a warning names the operator. On a CPU the profiler's cost for each event is taken off:
-    what its steps are longer than the `undisturbed` ones (their seconds).
+    what its steps are longer than the `undisturbed` ones (their seconds). In a program of `mixed`
+    steps the counted one was of another shape than most, so that differences say nothing.
     """
-    trace = _with_counted_work(_without_aborted(trace, work), work)
+    trace = _with_counted_work(_without_aborted(trace, work), work, compare=not mixed)
     if trace.device and trace.device.kind == "cpu":
         trace = _without_profiler_cost(trace, undisturbed)
     return trace
@@ -65,7 +68,7 @@ def _without_aborted(trace: Trace, work: WorkPass) -> Trace:
     return replace(trace, invocations=table.select(kept))
 
 
-def _with_counted_work(trace: Trace, work: WorkPass) -> Trace:
+def _with_counted_work(trace: Trace, work: WorkPass, *, compare: bool) -> Trace:
     counted: dict[str, list[WorkEntry]] = defaultdict(list)
     for entry in work.entries:
         counted[entry.operator].append(entry)
@@ -89,7 +92,7 @@ def _with_counted_work(trace: Trace, work: WorkPass) -> Trace:
                 )
             continue
         disagreement = _disagreement(trace.invocations, rows, entries, aligned)
-        if disagreement:
+        if disagreement and compare:
             warnings.append(f"{operator}: {disagreement}")
         _take(columns, strings, rows, entries, aligned)
     table = replace(trace.invocations, **columns)

@@ -51,7 +51,8 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
     trace = recording.trace
     steps = len(trace.steps)
     costs = costs_of(trace, capacity, convention)
-    wall = statistics.median(recording.wall_seconds)
+    wall = recording.step_seconds
+    assert wall is not None  # noqa: S101 - the caller saw undisturbed steps
     floor = capacity.floor_seconds if capacity else 0.0
     split = ladder(
         costs,
@@ -87,7 +88,7 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
     """What counts and step times say without profiled steps: no operator times and no ladder."""
     trace = counts.counted(recording)
     costs = costs_of(trace, capacity, convention)
-    wall = statistics.median(recording.wall_seconds) if recording.wall_seconds else None
+    wall = recording.step_seconds
     totals = (
         totals_of(trace, costs, capacity, wall, recording.tokens_per_step)
         if recording.work.entries

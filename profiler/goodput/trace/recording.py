@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field
 
 from goodput.trace.table import Trace
@@ -57,6 +58,7 @@ class Recording:
         work: the work pass.
         exit_status: the script's own.
         warnings: sentences for the report.
+        mixed: whether steps of many input signatures are reported together, none being usual.
         count_only: whether nothing but the work pass was asked for.
     """
 
@@ -73,3 +75,12 @@ class Recording:
     warnings: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     count_only: bool = False
+    mixed: bool = False
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Seconds of one step: the median; the mean where the steps are of many kinds."""
+        if not self.wall_seconds:
+            return None
+        middle = statistics.fmean if self.mixed else statistics.median
+        return middle(self.wall_seconds)

@@ -278,12 +278,25 @@ def test_steps_under_the_programs_profiler_are_no_undisturbed_ones():
 
 def test_a_program_that_ends_early_leaves_what_was_measured():
     for steps in range(1, 40):
-        results = Stage(on_device=True).run(steps).passes.finish()
+        results = Stage().run(steps).passes.finish()
         assert results.steps_seen == steps
         assert bool(results.work.entries) == (steps >= 2)
         in_warmup = max(steps - 2, 0)
         assert len(results.wall_seconds) == (in_warmup if steps <= 5 else min(steps - 5, 10))
     assert "ended in its warm-up" in Stage().run(4).passes.finish().warnings[0]
+
+
+def test_a_device_that_runs_behind_the_host_has_no_times_from_its_warmup():
+    results = Stage(on_device=True).run(4).passes.finish()
+    assert results.work.entries
+    assert results.wall_seconds == ()
+    assert results.warnings == ()
+
+
+def test_warmup_under_the_programs_profiler_leaves_no_times():
+    stage = Stage().run(2)
+    stage.busy = True
+    assert stage.run(2).passes.finish().wall_seconds == ()
 
 
 def test_ending_inside_the_profile_keeps_its_whole_steps():
@@ -316,3 +329,29 @@ def test_the_program_ends_when_the_passes_do_if_asked():
     else:
         raise AssertionError("the program went on")
     assert len(stage.passes.finish().wall_seconds) == 10
+
+
+def kind(rows):
+    return ((((rows, 8), "float32"),),)
+
+
+def test_the_kind_that_is_covered_is_told_where_others_were_left_out():
+    stage = Stage(PassOptions(warmup=1)).run(2, key=kind(4))
+    for _ in range(40):
+        stage.run(2, 1.0, key=kind(4)).run(1, 3.0, key=kind(6))
+    results = stage.passes.finish()
+    assert set(results.wall_seconds) == {1.0}
+    assert not results.mixed
+    told = [w for w in results.warnings if "float32[4,8]" in w]
+    assert len(told) == 1
+    assert f"{results.steps_left_out} of " in told[0]
+
+
+def test_steps_of_all_kinds_are_covered_together_with_their_sizes_told():
+    stage = Stage(PassOptions(warmup=1))
+    for rows in range(200):
+        stage.run(1, 1.0 + rows, key=kind(rows))
+    results = stage.passes.finish()
+    assert results.mixed
+    assert results.steps_left_out == 0
+    assert any("input elements" in warning for warning in results.warnings)

@@ -49,6 +49,11 @@ class Watch:
     def kind(self):
         return self.finder.kind
 
+    @property
+    def calls(self):
+        """How many root calls each step had."""
+        return [len(key) for key in self.keys]
+
 
 @pytest.fixture
 def watch():
@@ -74,7 +79,7 @@ def test_one_optimizer_step_is_one_boundary(watch):
     for _ in range(5):
         train(model, optimizer, x)
     assert watch.kind == "training"
-    assert watch.keys == [1, 1, 1, 1, 1]
+    assert watch.calls == [1, 1, 1, 1, 1]
 
 
 def test_accumulation_makes_one_step_of_many_forwards(watch):
@@ -82,7 +87,7 @@ def test_accumulation_makes_one_step_of_many_forwards(watch):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(4):
         train(model, optimizer, x, micro_batches=3)
-    assert watch.keys == [3, 3, 3, 3]
+    assert watch.calls == [3, 3, 3, 3]
 
 
 def test_the_larger_of_two_optimizers_makes_the_steps(watch):
@@ -93,7 +98,7 @@ def test_the_larger_of_two_optimizers_makes_the_steps(watch):
         train(small, first, x)
         train(large, second, x)
     # The first boundary belongs to the small one until the large one shows itself.
-    assert watch.keys == [1, 2, 2, 2]
+    assert watch.calls == [1, 2, 2, 2]
     assert watch.restarts == 2
 
 
@@ -110,7 +115,7 @@ def test_an_optimizer_for_each_parameter_inside_backward(watch):
     for _ in range(5):
         model(x).sum().backward()
     # A boundary inside backward waits for the next root call, so the last is still open.
-    assert watch.keys == [1, 1, 1, 1]
+    assert watch.calls == [1, 1, 1, 1]
 
 
 def test_a_step_that_the_scaler_skips_shows_as_another_key(watch):
@@ -123,7 +128,7 @@ def test_a_step_that_the_scaler_skips_shows_as_another_key(watch):
         scaler.step(optimizer)
         scaler.update()
         optimizer.zero_grad()
-    assert watch.keys == [1, 1, 1, 2, 1]
+    assert watch.calls == [1, 1, 1, 2, 1]
 
 
 def test_an_evaluation_shows_as_another_key(watch):
@@ -135,7 +140,7 @@ def test_an_evaluation_shows_as_another_key(watch):
             with torch.no_grad():
                 for _ in range(4):
                     model(x)
-    assert watch.keys == [1, 1, 1, 5, 1]
+    assert watch.calls == [1, 1, 1, 5, 1]
 
 
 def test_lbfgs_steps_once_for_all_its_closures(watch):
@@ -151,7 +156,7 @@ def test_lbfgs_steps_once_for_all_its_closures(watch):
     for _ in range(3):
         optimizer.step(closure)
     assert len(watch.keys) == 3
-    assert all(key > 1 for key in watch.keys)
+    assert all(calls > 1 for calls in watch.calls)
 
 
 def test_two_steps_of_one_optimizer_without_a_forward_are_one(watch):
@@ -160,7 +165,7 @@ def test_two_steps_of_one_optimizer_without_a_forward_are_one(watch):
     for _ in range(3):
         train(model, optimizer, x)
         optimizer.step()
-    assert watch.keys == [1, 1, 1]
+    assert watch.calls == [1, 1, 1]
 
 
 def test_recomputed_modules_are_no_root_calls(watch):
@@ -172,7 +177,7 @@ def test_recomputed_modules_are_no_root_calls(watch):
         checkpoint(model, x, use_reentrant=False).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
-    assert watch.keys == [1, 1, 1]
+    assert watch.calls == [1, 1, 1]
 
 
 def test_inference_steps_are_grouped_by_input_shapes(watch):
@@ -207,7 +212,7 @@ def test_training_wins_over_an_evaluation_before_it(watch):
     for _ in range(3):
         train(model, optimizer, x)
     assert watch.kind == "training"
-    assert watch.keys[1:] == [1, 1]
+    assert watch.calls[1:] == [1, 1]
 
 
 def test_training_wins_even_after_inference_was_over(watch):
@@ -219,7 +224,7 @@ def test_training_wins_even_after_inference_was_over(watch):
     for _ in range(3):
         train(model, optimizer, x)
     assert watch.kind == "training"
-    assert watch.keys == [0, 1, 1]
+    assert watch.calls == [0, 1, 1]
 
 
 def test_narrow_leaves_only_the_root_wrapped(watch):
@@ -230,10 +235,10 @@ def test_narrow_leaves_only_the_root_wrapped(watch):
     assert "__call__" in Net.__dict__
     assert "__call__" not in torch.nn.Linear.__dict__
     train(model, optimizer, x)
-    assert watch.keys == [1, 1]
+    assert watch.calls == [1, 1]
     watch.finder.retire()
     train(model, optimizer, x)
-    assert watch.keys == [1, 1]
+    assert watch.calls == [1, 1]
     assert "__call__" not in Net.__dict__
 
 
@@ -317,3 +322,54 @@ def test_compiled_code_sees_through_the_wrappers():
     compiled = torch.compile(lambda x: model(x) + 1, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(x), model(x) + 1)
     torch._dynamo.reset()  # so that later tests do not find a compiled program
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_step_with_inputs_of_another_shape_shows_as_another_key(watch, narrow):
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train(model, optimizer, torch.randn(4, 8))
+    if narrow:
+        watch.finder.narrow()
+    for rows in (4, 6, 4):
+        train(model, optimizer, torch.randn(rows, 8))
+    small, large = (((((rows, 8), torch.float32),),) for rows in (4, 6))
+    assert watch.keys == [small, small, large, small]
+
+
+def test_a_narrowed_finder_widens_to_what_it_was(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train(model, optimizer, x)
+    watch.finder.narrow()
+    train(model, optimizer, x)
+    watch.finder.widen()
+    seen = []
+    optimizer.register_step_pre_hook(lambda *_: seen.append(watch.finder.optimizing_task))
+    train(model, optimizer, x)
+    assert seen == [-1]
+    assert watch.finder.optimizing_task is None
+    assert watch.calls == [1, 1, 1]
+
+
+def test_a_step_in_backward_makes_the_short_hooks_long_again(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train(model, optimizer, x)
+    watch.finder.narrow()
+    parameter = next(model.parameters())
+    parameter.register_post_accumulate_grad_hook(lambda _: optimizer.step())
+    for _ in range(3):
+        model(x).sum().backward()
+    assert watch.calls == [1, 1, 1]
+
+
+def test_steps_that_the_program_ends_itself_have_their_kind_too(watch):
+    watch.finder.yield_to_explicit()
+    model = Net()
+    kinds = []
+    for rows in (4, 4, 6):
+        model(torch.randn(rows, 8))
+        kinds.append(watch.finder.take_kind())
+    assert kinds[0] == kinds[1] != kinds[2]
+    assert watch.keys == []

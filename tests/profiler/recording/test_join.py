@@ -71,6 +71,18 @@ def test_counts_that_disagree_name_the_operator():
     assert "aten::sdpa" in joined.warnings[0]
 
 
+def test_in_mixed_steps_counts_that_disagree_say_nothing():
+    rows = [
+        {"step": s, "operator": 2, "modelled": True, "flops": 100, "dense_flops": 100}
+        for s in (0, 1)
+    ]
+    joined = join(
+        trace_of(rows), WorkPass((entry("aten::sdpa", Work(flops=80, dense_flops=80)),)), (), mixed=True
+    )
+    assert joined.invocations.flops.tolist() == [100, 100]
+    assert joined.warnings == ()
+
+
 def test_recomputed_calls_that_early_stop_aborted_are_left_out():
     rows = [
         {"step": s, "operator": 2, "phase": Phase.RECOMPUTE, "device_seconds": t, "flops": 10}
