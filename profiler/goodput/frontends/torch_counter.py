@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -33,6 +34,7 @@ from goodput.frontends.torch_private import (
     backward_task,
     close_function_mode,
     composite_key,
+    hidden_modes,
     is_zero,
     last_sequence,
     name_of,
@@ -100,6 +102,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._module_of_node: dict[int, str] = {}
         self._creates_graph: dict[int, bool] = {}
         self.failure = ""
+        self._own_error: Exception | None = None
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
@@ -120,6 +123,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def leave(self) -> None:
         """Stops counting, wherever in the stacks of modes it stands by now."""
+        self._own_error = None
         close_function_mode(self._watch)
         above: list[Any] = []
         while open_modes():
@@ -149,23 +153,52 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """Runs `func` and counts it."""
         kwargs = kwargs or {}
         if self.failure:
-            return func(*args, **kwargs)
+            with hidden_modes():
+                return func(*args, **kwargs)
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs)
         if any(kind not in (torch.Tensor, torch.nn.Parameter) for kind in types):
             return NotImplemented  # a tensor subclass: what it does inside comes back here
         if func.namespace not in _SILENT and self._is_composite(func, args):
-            with self:
-                result = func.decompose(*args, **kwargs)
+            result = self._run(partial(self._decomposed, func), func, args, kwargs)
             if result is not NotImplemented:
                 return result
-        result = func(*args, **kwargs)
-        if func.namespace not in _SILENT:
+        result = self._run(func, func, args, kwargs)
+        if func.namespace not in _SILENT and not self.failure:
             try:
                 self._count(func, args, kwargs, result)
             except Exception as error:  # noqa: BLE001 - a formula may be the user's own code
                 self.failure = f"counting {name_of(func)} failed: {_sentence(error)}"
         return result
+
+    def _run(
+        self, attempt: Callable[..., Any], func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """What `attempt` gives; where it fails, `func` once more as in a plain program.
+
+        An error of the program's own comes again and is raised; one that only a mode makes ends
+        the counting.
+        """
+        try:
+            return attempt(*args, **kwargs)
+        except Exception as error:
+            if error is self._own_error:
+                raise
+            first = error
+        # Not in the handler: the program's own error must not carry the first as its context.
+        try:
+            with hidden_modes():
+                result = func(*args, **kwargs)
+        except Exception as error:
+            self._own_error = error
+            raise
+        self.failure = f"{name_of(func)} does not run while it is counted: {_sentence(first)}"
+        return result
+
+    def _decomposed(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """The operators that `func` is made of, counted."""
+        with self:
+            return func.decompose(*args, **kwargs)
 
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
         """Inference mode and control flow hand over composites whole."""
@@ -183,7 +216,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             predicate, on_true, on_false, operands = args
             with self:
                 return (on_true if bool(predicate) else on_false)(*operands)
-        result = func(*args, **kwargs)
+        result = self._run(func, func, args, kwargs)
         self._note(Call(f"higher_order::{name}"), None)
         return result
 

@@ -8,12 +8,15 @@ Tried on torch 2.13; a torch without one of these names is refused when goodput 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.autograd import profiler as _profiler
+from torch.utils import _python_dispatch
 
+_MODE_FLAGS = ("_is_in_torch_dispatch_mode", "_is_in_non_infra_torch_dispatch_mode")
 NO_TASK = -1
 """The number of no backward pass."""
 
@@ -57,6 +60,20 @@ def pop_mode() -> Any:
 def push_mode(mode: Any) -> None:
     """Puts a dispatch mode back on."""
     _modes._push_on_torch_dispatch_stack(mode)
+
+
+@contextmanager
+def hidden_modes() -> Iterator[None]:
+    """Inside, code that asks torch whether a dispatch mode is on is told no.
+
+    While a mode handles an operator it is off the stack, but the flags beside it still stand.
+    """
+    before = {name: getattr(_python_dispatch, name, False) for name in _MODE_FLAGS}
+    _python_dispatch.__dict__.update(dict.fromkeys(_MODE_FLAGS, False))
+    try:
+        yield
+    finally:
+        _python_dispatch.__dict__.update(before)
 
 
 def open_function_modes() -> int:

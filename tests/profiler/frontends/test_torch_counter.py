@@ -174,10 +174,62 @@ def test_an_operator_that_fails_under_counting_still_runs(error):
     assert not any(e.operator == "aten::mul" for e in work.entries)
 
 
+def test_an_operator_that_runs_under_no_mode_still_runs_and_ends_the_counting():
+    @torch.library.custom_op("goodput_test::shy", mutates_args=())
+    def shy(x: torch.Tensor) -> torch.Tensor:
+        if torch.utils._python_dispatch.is_in_torch_dispatch_mode():
+            raise RuntimeError("not under a mode")
+        return x + 1
+
+    results = []
+    x = torch.ones(3)
+    work = counted(lambda: results.extend([x * 3, shy(x), shy(shy(x)), x * 3]))
+    torch.testing.assert_close(results[2], torch.full((3,), 3.0))
+    assert work.failure.startswith("goodput_test::shy does not run while it is counted: Runtime")
+    assert [e.operator for e in work.entries] == ["aten::mul"]
+
+
+def test_a_composite_that_runs_under_no_mode_still_runs_and_ends_the_counting():
+    library = torch.library.Library("goodput_test", "FRAGMENT")
+    library.define("shy_composite(Tensor x) -> Tensor")
+
+    def composite(x):
+        if torch._C._len_torch_dispatch_stack():
+            raise RuntimeError("not under a mode")
+        return x + 1
+
+    library.impl("shy_composite", composite, "CompositeImplicitAutograd")
+    results = []
+    with torch.inference_mode():
+        x = torch.ones(3)
+        operator = torch.ops.goodput_test.shy_composite
+        work = counted(lambda: results.extend([operator(x), operator(x)]))
+    torch.testing.assert_close(results[1], torch.full((3,), 2.0))
+    assert "shy_composite does not run while it is counted" in work.failure
+    assert torch._C._len_torch_dispatch_stack() == 0
+
+
 def test_an_error_of_the_operator_is_the_programs_own():
     a, b = torch.randn(2, 3), torch.randn(2, 3)
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
         counted(lambda: a @ b)
+    assert caught.value.__context__ is None
+
+
+def test_a_composites_own_error_comes_twice_at_most():
+    library = torch.library.Library("goodput_test", "FRAGMENT")
+    library.define("wrong(Tensor x) -> Tensor")
+    calls = []
+
+    def wrong(x):
+        calls.append(1)
+        return x @ torch.ones(7)
+
+    library.impl("wrong", wrong, "CompositeImplicitAutograd")
+    with torch.inference_mode(), pytest.raises(RuntimeError) as caught:
+        counted(lambda: torch.ops.goodput_test.wrong(torch.ones(3)))
+    assert caught.value.__context__ is None
+    assert len(calls) == 1  # the product within was tried again, not all around it
 
 
 def test_a_mode_of_the_programs_keeps_its_place():
