@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from goodput_kernels.candidate import Candidate
+from goodput_kernels.candidate import Candidate, Verification
 from goodput_kernels.operands import MODES, item_bytes, random_tensor
 from goodput_kernels.precision import float32_math
+from goodput_kernels.verification import ROUNDOFF, Kernel, product_limit, verify, widened
+
+# torch splits a complex convolution into real ones before it reaches a kernel.
+_WITHOUT = ("int8", "float8_e4m3", "complex64", "complex128")
+_IMAGES_COMPARED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,12 @@ class Convolution:
         return 2 * math.prod(walked) * math.prod(self.weight[1:])
 
     @property
+    def taps(self) -> int:
+        """Products in one number of the result, at most."""
+        kernel = math.prod(self.weight[2:])
+        return kernel * (self.image[1] // self.groups if self.transposed else self.weight[1])
+
+    @property
     def name(self) -> str:
         """Shape of image and weight, and what differs from the plain case."""
         text = f"{_times(self.image)} * {_times(self.weight)}"
@@ -81,22 +91,31 @@ def _times(sizes: tuple[int, ...]) -> str:
 def candidates(convolution: Convolution, device: str = "cpu") -> tuple[Candidate, ...]:
     """The convolution in the plain and, in 2 and 3 dimensions, in the channels-last format.
 
-    None for a mode that there are no operands for.
+    None for a mode that there are no operands, or no convolutions, for. A library that uses fewer
+    multiplies than are counted (Winograd) errs more, and may fail the verification for it.
     """
-    if convolution.mode not in MODES:
+    if convolution.mode not in MODES or convolution.mode in _WITHOUT:
         return ()
     formats = [False, True] if len(convolution.stride) > 1 else [False]
-    return tuple(
-        Candidate(
-            name=f"conv{' channels-last' * last} {convolution.name} {convolution.mode}",
-            library="torch",
-            unit="flops",
-            amount=convolution.flops,
-            prepare=partial(_convolve, convolution, last, device),
-            working_set_bytes=_bytes(convolution),
-            scope=partial(float32_math, convolution.mode),
-        )
-        for last in formats
+    return tuple(_candidate(convolution, last, device) for last in formats)
+
+
+def _candidate(convolution: Convolution, last: bool, device: str) -> Candidate:
+    scope = partial(float32_math, convolution.mode)
+
+    def check() -> Verification:
+        with scope():
+            return verify(_convolve(convolution, last, device), "images")
+
+    return Candidate(
+        name=f"conv{' channels-last' * last} {convolution.name} {convolution.mode}",
+        library="torch",
+        unit="flops",
+        amount=convolution.flops,
+        prepare=lambda: _convolve(convolution, last, device).call,
+        working_set_bytes=_bytes(convolution),
+        scope=scope,
+        verify=check,
     )
 
 
@@ -105,7 +124,7 @@ def _bytes(convolution: Convolution) -> int:
     return sum(map(math.prod, shapes)) * item_bytes(convolution.mode)
 
 
-def _convolve(convolution: Convolution, last: bool, device: str) -> Callable[[], object]:
+def _convolve(convolution: Convolution, last: bool, device: str) -> Kernel:
     import torch
 
     image = random_tensor(convolution.image, convolution.mode, device)
@@ -122,4 +141,22 @@ def _convolve(convolution: Convolution, last: bool, device: str) -> Callable[[],
         convolution.output_padding or (0,) * len(convolution.stride),
         convolution.groups,
     )
-    return partial(torch.convolution, image, weight, None, *rest)
+
+    return Kernel(
+        call=partial(torch.convolution, image, weight, None, *rest),
+        rows=convolution.image[0],
+        expected=lambda images: torch.convolution(
+            widened(image[images]), widened(weight), None, *rest
+        ),
+        limit=_limit(convolution),
+        allocates=(convolution.result, image.dtype, device),
+        sampled=_IMAGES_COMPARED,
+    )
+
+
+def _limit(convolution: Convolution) -> float:
+    limit = product_limit(convolution.mode, convolution.taps)
+    if not convolution.transposed:
+        return limit
+    # Plain libraries add one image a kernel tap, each rounded to the result's dtype.
+    return limit + ROUNDOFF[convolution.mode] * math.sqrt(math.prod(convolution.weight[2:]))

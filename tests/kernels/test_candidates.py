@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodput_kernels import convolution, latency, matmul, memory, pointwise
+from goodput_kernels import convolution, latency, matmul, pointwise
 from goodput_kernels.convolution import Convolution
-from goodput_kernels.operands import MODES, item_bytes, random_tensor
+from goodput_kernels.operands import MODES, item_bytes, random_tensor, result_bytes
 from goodput_kernels.precision import float32_math
-from goodput_kernels.threads import one_thread
+from goodput_kernels.threads import on_threads, one_thread
 
 torch = pytest.importorskip("torch", reason="kernels run through torch")
 CANNOT_RUN = (RuntimeError, AttributeError)
@@ -34,6 +34,8 @@ def test_a_product_is_the_product_of_its_operands(mode, size):
     plain = random_tensor((batch, k, n), mode, "cpu").double()
     transposed = random_tensor((batch, n, k), mode, "cpu").double().transpose(1, 2)
     for candidate in matmul.candidates(mode, *size):
+        if candidate.library == "oneDNN" and mode == "int8":
+            continue  # its operands differ: unsigned, and of 7 bits
         right = plain if candidate.name.split()[0] in {"mm", "matmul"} else transposed
         expected = left @ right
         result = run(candidate).reshape(expected.shape)
@@ -57,7 +59,9 @@ def test_a_product_counts_its_multiply_adds(mode, batch, m, n, k):
     for candidate in matmul.candidates(mode, batch, m, n, k):
         assert candidate.unit == "flops"
         assert candidate.amount == each * batch * m * n * k
-        assert candidate.working_set_bytes == batch * (m * k + k * n + m * n) * item_bytes(mode)
+        operands = (m * k + k * n) * item_bytes(mode)
+        expected = batch * (operands + m * n * result_bytes(mode))
+        assert candidate.working_set_bytes == expected
 
 
 @given(
@@ -107,26 +111,6 @@ def test_a_convolution_is_named_by_what_differs_from_the_plain_case():
     assert fancy.name == "1x4x8x8 * 4x2x3x3 stride 2x2 padding 1x1 groups 2"
 
 
-@pytest.mark.parametrize(("mix", "passes"), [("read", 1), ("copy", 1), ("in-place", 2)])
-def test_memory_traffic_and_footprint(mix, passes):
-    for candidate in memory.candidates(mix, 4096):
-        assert candidate.working_set_bytes == 4096
-        assert candidate.amount == 4096 * passes
-        assert candidate.prepare()() is not None
-
-
-def test_a_copy_copies_and_a_read_reads():
-    read = [run(candidate).item() for candidate in memory.candidates("read", 4096)]
-    assert read == [1024, 512] * 2  # a sum of ones, and a dot product of halves; on one thread too
-    for candidate in memory.candidates("copy", 4096):
-        assert run(candidate).sum() == 512
-
-
-def test_on_a_gpu_memory_is_moved_by_torch_alone():
-    for mix in ("read", "copy", "in-place"):
-        assert {c.library for c in memory.candidates(mix, 4096, "cuda")} == {"torch"}
-
-
 @pytest.mark.parametrize("candidate", pointwise.special_candidates(64), ids=lambda c: c.name)
 def test_special_functions(candidate):
     values = torch.linspace(0.5, 1.5, 64, dtype=torch.float64)
@@ -160,7 +144,10 @@ def test_operands_leave_the_program_s_random_numbers_alone():
 
 def test_operands_are_not_zeros_in_any_mode():
     for mode in MODES:
-        assert random_tensor((64, 64), mode, "cpu").count_nonzero() > 4000
+        values = random_tensor((64, 64), mode, "cpu")
+        wide = torch.complex128 if values.dtype.is_complex else torch.float64
+        assert values.to(wide).count_nonzero() > 3900  # a float8 has few numbers, and zero is one
+        assert not random_tensor((64, 64), mode, "cpu", "zeros").to(wide).any()
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -200,5 +187,18 @@ def test_one_thread_is_one_thread_and_is_put_back():
         with alone.scope():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_number_of_threads_is_kept_to():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        pair = on_threads(latency.candidates()[0], 2)
+        assert pair.name.endswith("on 2 threads")
+        with pair.scope():
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(threads)
