@@ -17,9 +17,26 @@ _WORD = re.compile(r"[\w.\-]+")
 _TARGET = re.compile(r'custom_call_target="([^"]*)"')
 _SHAPE = re.compile(r"\w+\[([\d,]*)\]")
 
-# They name, pick or order values; no bytes are moved for them.
-_PLUMBING = frozenset(
-    {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call"}
+# They name, pick, order, repeat or copy values, or stand for the instructions of a computation of
+# their own, which are read one by one.
+_NO_ARITHMETIC = frozenset(
+    {
+        "parameter",
+        "constant",
+        "tuple",
+        "get-tuple-element",
+        "bitcast",
+        "copy",
+        "copy-start",
+        "copy-done",
+        "slice",
+        "dynamic-slice",
+        "dynamic-update-slice",
+        "broadcast",
+        "fusion",
+        "call",
+        "while",
+    }
 )
 _PRODUCTS = frozenset({"dot", "convolution"})
 # cuBLAS, oneDNN and friends; kernels written in Pallas, for a GPU and for a TPU.
@@ -48,14 +65,9 @@ class Instruction:
         return self.opcode in _PRODUCTS
 
     @property
-    def moves(self) -> bool:
-        """Whether it makes new values, by computing or by copying."""
-        return self.opcode not in _PLUMBING
-
-    @property
     def computes(self) -> bool:
-        """Whether it makes new values other than by copying."""
-        return self.moves and not self.opcode.startswith("copy")
+        """Whether it makes values that were not there before."""
+        return self.opcode not in _NO_ARITHMETIC
 
 
 def in_loops(hlo: str) -> tuple[Instruction, ...]:

@@ -47,10 +47,12 @@ class Loop:
     Attributes:
         step: what a pass does.
         repeats: passes in a call, at least `FEWEST_REPEATS`.
+        chained: a pass reads all of the last result anyway, so nothing need be added.
     """
 
     step: Step
     repeats: int
+    chained: bool = False
 
     def __call__(
         self, operand: jax.Array, result: jax.Array, zero: jax.Array, *rest: jax.Array
@@ -60,7 +62,7 @@ class Loop:
 
         def one_pass(_: int, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             made = self.step(*carry, *rest)
-            return _depend(carry[0], made, zero), made
+            return carry[0] if self.chained else _depend(carry[0], made, zero), made
 
         done: tuple[jax.Array, jax.Array]
         done = lax.fori_loop(0, self.repeats, one_pass, (operand, result))

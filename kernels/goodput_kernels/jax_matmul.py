@@ -9,13 +9,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from goodput_kernels import jax_operands
 from goodput_kernels.candidate import Candidate, Verification
 from goodput_kernels.jax_hlo import Instruction
 from goodput_kernels.jax_loop import FEWEST_REPEATS, Loop, start
 from goodput_kernels.jax_pallas import blocks, matmul
+from goodput_kernels.jax_verification import compare, product, spread_rows
+from goodput_kernels.verification import MOST_ROWS, product_limit
 
 if TYPE_CHECKING:
     import jax
@@ -34,17 +36,6 @@ _ABSENT = {
 _CALL_FLOPS = {"cpu": 1e8}
 _DEVICE_CALL_FLOPS = 1e12
 _MOST_REPEATS = 1000
-_VERIFIED_ROWS = 32
-# In the Frobenius norm: what rounding the operands as the mode does, and the result, can make.
-_LIMITS = {
-    "float64": 1e-13,
-    "float32": 1e-5,
-    "tf32": 2e-3,
-    "bfloat16": 1e-2,
-    "float16": 1e-2,
-    "int8": 0.0,
-    "float8_e4m3": 6e-2,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +104,9 @@ class PallasDot:
 
 def _product_among(instructions: tuple[Instruction, ...], elements: int) -> bool:
     # A product may stand inside a fusion, tile by tile; then the fusion has the whole result.
-    whole = any(found.computes and found.elements >= elements for found in instructions)
-    return whole and any(found.is_product for found in instructions)
+    products = {found.elements for found in instructions if found.is_product}
+    fused = {found.elements for found in instructions if found.opcode == "fusion"}
+    return bool(products) and max(products | fused) >= elements
 
 
 def candidates(
@@ -208,34 +200,13 @@ def _start(
 
 def _verify(step: Dot | PallasDot, size: _Size, kind: str) -> Verification:
     """The product against float64 in rows spread over it, after as many passes as a loop needs."""
-    import numpy as np
-
+    m, k = size[1], size[3]
     with jax_operands.widest(step.mode):
         left, right = _operands(step, size, kind)
-        rows = np.unique(np.linspace(0, size[1] - 1, _VERIFIED_ROWS).astype(int))
-        # The loop uses its operand up, so what is compared is taken first.
-        sampled, whole = _float64(left[..., rows, :]), _float64(right)
+        rows = spread_rows(m, MOST_ROWS)
+        # The loop uses its operand up, so what is compared is made first.
         turned = isinstance(step, Dot) and step.transposed
-        expected = sampled @ (whole.swapaxes(-1, -2) if turned else whole)
+        expected = product(left[..., rows, :], right, transposed=turned)
         made = _start(step, FEWEST_REPEATS, size, kind, left, right)()
-        found = _float64(made[..., rows, :])
-    return Verification(
-        error=_error(found, expected),
-        limit=_LIMITS[step.mode],
-        compared=f"{len(rows)} rows of {size[1]}",
-    )
-
-
-def _float64(array: jax.Array) -> Any:
-    import numpy as np
-
-    return np.asarray(array).astype(np.float64)
-
-
-def _error(found: Any, expected: Any) -> float:
-    """Relative error in the Frobenius norm; infinite where a value is not finite."""
-    import numpy as np
-
-    if not np.isfinite(found).all():
-        return math.inf
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+        what = f"{len(rows)} of {m} rows"
+        return compare(made, made[..., rows, :], expected, product_limit(step.mode, k), what)

@@ -88,11 +88,11 @@ def random_array(shape: tuple[int, ...], mode: str, kind: str, number: int = 0) 
     return _spread(drawn.astype(dtype_of(mode)), shape, kind)
 
 
-def positive_array(shape: tuple[int, ...], kind: str) -> jax.Array:
+def positive_array(shape: tuple[int, ...], kind: str, number: int = 0) -> jax.Array:
     """Float32 values from 0.5 to 1.5: no denormals, and their sum cancels nothing."""
     import numpy as np
 
-    drawn = np.random.default_rng(SEED).uniform(0.5, 1.5, _DRAWN)
+    drawn = np.random.default_rng((SEED, number)).uniform(0.5, 1.5, _DRAWN)
     return _spread(drawn.astype(np.float32), shape, kind)
 
 

@@ -67,6 +67,11 @@ def test_every_pass_runs_and_calls_go_on(repeats):
     assert np.asarray(call()).tolist() == [2 * repeats] * 8
 
 
+def test_a_chain_of_results_depends_by_itself():
+    call = start(Loop(Count(), 5, chained=True), jnp.ones(8), jnp.zeros(8))
+    assert np.asarray(call()).tolist() == [5] * 8
+
+
 def test_one_pass_is_no_loop():
     with pytest.raises(ValueError, match="2 passes, not 1"):
         start(Loop(Count(), 1), jnp.ones(8), jnp.zeros(8))

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from goodput_kernels import jax_matmul, jax_operands
 from goodput_kernels.jax_matmul import Dot, PallasDot
 from goodput_kernels.jax_operands import MODES, item_bytes, result_item_bytes
+from goodput_kernels.jax_verification import compare, product
+from goodput_kernels.verification import product_limit
 
 if importlib.util.find_spec("jax") is None:
     pytest.skip("needs jax", allow_module_level=True)
@@ -137,9 +139,9 @@ def test_the_pallas_product_is_right_in_the_interpreter(kind, mode, size):
     step = PallasDot(mode, kind, block, interpret=True)
     left, right = jax_matmul._operands(step, (1, *size), "cpu")
     result = jax_operands.poison(size[:2], jax_operands.result_dtype_of(mode), "cpu")
-    found = jax_matmul._float64(step(left, result, right))
-    expected = jax_matmul._float64(left) @ jax_matmul._float64(right)
-    assert jax_matmul._error(found, expected) <= jax_matmul._LIMITS[mode]
+    found = step(left, result, right)
+    exact = product(left, right)
+    assert compare(found, found, exact, product_limit(mode, size[2]), "all").passed
 
 
 PLATFORMS = {"cuda": "cuda", "hip": "rocm", "tpu": "tpu"}
