@@ -16,7 +16,7 @@ import numpy as np
 import goodput.formulas.aten  # noqa: F401 - registers the formulas that count the operators
 from goodput.device import DeviceIdentity
 from goodput.errors import TraceFormatError
-from goodput.readers import kineto_steps
+from goodput.readers import kineto_dense, kineto_steps
 from goodput.readers.kineto_calls import Calls
 from goodput.readers.kineto_events import DeviceEvents, Events, Host, read_events
 from goodput.readers.kineto_links import HostLinks, Strings, link
@@ -74,14 +74,18 @@ def _host_trace(
     counts = kineto_steps.events_in(steps, links.host.start)
     times = kineto_steps.host_times(steps, rows.start[inside], rows.end[inside], counts)
     table = _timed(rows, np.bincount(rows.row, owned, len(rows.invocations)), step)
+    kept = np.nonzero(table.step != NO_STEP)[0]
+    table = table.select(kept)
     return Trace(
         device=DeviceIdentity("cpu", ""),
         framework="torch",
         steps=times,
-        invocations=table.select(table.step != NO_STEP),
+        invocations=table,
         strings=tuple(strings.texts),
         edge_seconds=float(owned[~inside].sum()),
-        warnings=_call_warnings(events, rows.calls) + _step_warnings(steps),
+        warnings=_call_warnings(events, rows.calls)
+        + kineto_dense.notes(table, rows.owner[kept], links, names, events, strings)
+        + _step_warnings(steps),
         **_job(events.head),
     )
 
@@ -118,6 +122,7 @@ def _device_trace(
         unlinked_launches=len(unlinked),
         warnings=warnings
         + _call_warnings(events, rows.calls)
+        + kineto_dense.notes(rows.invocations, rows.owner, links, names, events, strings)
         + _step_warnings(steps)
         + _launch_warnings(len(unlinked), len(mine)),
         **_job(events.head),

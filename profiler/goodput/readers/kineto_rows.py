@@ -26,12 +26,14 @@ class Rows:
 
     Attributes:
         invocations: in host start order; `step` is 0 throughout.
+        owner: the host event of each row, `NOBODY` without one.
         row: the row of each interval.
         start, end, kind: the intervals that the rows own.
         calls: the distinct calls, for what is to be said about them.
     """
 
     invocations: Invocations
+    owner: Integers
     row: Integers
     start: Floats
     end: Floats
@@ -76,8 +78,9 @@ def device_rows(
         **_work(calls, call, owned & _first_of_owner(owner), owned),
     }
     columns = open_pairs_only(columns, owner, links, names, events)
-    table, place = _finished(columns, np.lexsort((device.start[first], begin)))
-    return Rows(table, place[row], device.start, device.end, owners.kind, calls)
+    order = np.lexsort((device.start[first], begin))
+    table, place = _finished(columns, order)
+    return Rows(table, owner[order], place[row], device.start, device.end, owners.kind, calls)
 
 
 def host_rows(links: HostLinks, names: Names, events: Events, strings: Strings) -> Rows:
@@ -108,10 +111,12 @@ def host_rows(links: HostLinks, names: Names, events: Events, strings: Strings) 
     spans = np.nonzero(names.span[events.host.name])[0]
     columns = _with_spans(columns, events, spans)
     begin = np.concatenate((host.start[owner], events.host.start[spans]))
-    table, place = _finished(columns, np.argsort(begin, kind="stable"))
+    order = np.argsort(begin, kind="stable")
+    table, place = _finished(columns, order)
     row = np.concatenate((row, np.arange(len(owner), len(begin))))
     return Rows(
         invocations=table,
+        owner=np.concatenate((owner, np.full(len(spans), NOBODY)))[order],
         row=place[row],
         start=np.concatenate((start, events.host.start[spans])),
         end=np.concatenate((end, events.host.end[spans])),

@@ -1,0 +1,50 @@
+"""Attention written by hand: scores by one product, a softmax over them, values by another.
+
+Nothing says which of its pairs a mask closes, so they are counted dense, and told. Counts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from goodput.work import TensorSpec
+
+PRODUCTS = frozenset({"aten::bmm", "aten::baddbmm"})
+"""The operators that multiply batches of matrices, the two factors last among their tensors."""
+
+SOFTMAXES = frozenset({"aten::_softmax", "aten::_safe_softmax"})
+
+
+class HandWritten:
+    """Finds the modules that do attention with products of their own."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, tuple[int, ...]] = {}
+        self._weights: dict[str, tuple[int, ...]] = {}
+        self._found: dict[str, None] = {}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules found, in the order in which they ran; "" is the program itself."""
+        return tuple(self._found)
+
+    def note(self, operator: str, tensors: tuple[TensorSpec, ...], module: str) -> None:
+        """Takes note of one forward call in `module`, in order, by its input tensors."""
+        if operator in PRODUCTS and len(tensors) > 1:
+            left, right = tensors[-2:]
+            if self._weights.pop(module, None) == left.shape[-2:]:
+                self._found[module] = None
+            self._scores[module] = (*left.shape[-2:-1], *right.shape[-1:])
+        elif operator in SOFTMAXES and tensors:
+            rows = tensors[0].shape[-2:]
+            owner = next((m for m in _and_around(module) if self._scores.get(m) == rows), None)
+            if owner is not None:
+                self._weights[owner] = rows
+
+
+def _and_around(module: str) -> Iterator[str]:
+    """The module and those around it: the softmax may be a module of its own."""
+    while module:
+        yield module
+        module = module.rpartition(".")[0]
+    yield ""
