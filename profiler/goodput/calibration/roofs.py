@@ -117,7 +117,8 @@ def capacity_of(
                 if missing:
                     profile = _measure_watched(profile, missing, target, bench)
             notes += _keep(path, replace(profile, checked_at=clock.epoch()), unlocked)
-    if any(warning.startswith(CONTENDED_WORD) for warning in profile.capacity.warnings):
+    contended = any(word.startswith(CONTENDED_WORD) for word in profile.capacity.warnings)
+    if contended and path.is_file():
         notes += (f"delete {path} to measure again when the machine is quiet",)
     return _with_datasheet(profile.capacity, needs, notes)
 

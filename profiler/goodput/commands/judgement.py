@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from goodput.calibration.roofs import Needs, capacity_of, remeasure
 from goodput.capacity.profile import Capacity
 from goodput.commands.given import capacity_for
 from goodput.commands.progress import progress
 from goodput.commands.stored import datasheet_of
+from goodput.commands.streams import tell
 from goodput.formulas.conventions import EXACT
 from goodput.report.build import build
 from goodput.report.model import Report
@@ -46,9 +50,21 @@ def judged(
         modes_of(recording), largest_contractions(recording), largest_convolutions(recording)
     )
     with progress() as show:
-        measured = capacity_of(device, needs, progress=show)
+        first = partial(capacity_of, device, needs, progress=show)
+        measured = _roofs(first, datasheet_of(device))
         capacity, report = against(measured)
-        if report.errors:
+        if report.errors and measured is not None:
             # Above the limit: a roof that was measured too low is the likeliest reason.
-            capacity, report = against(remeasure(measured, needs, progress=show))
+            again = partial(remeasure, measured, needs, progress=show)
+            capacity, report = against(_roofs(again, measured))
     return capacity, report
+
+
+def _roofs(measure: Callable[[], Capacity], otherwise: Capacity | None) -> Capacity | None:
+    """What `measure` finds; `otherwise`, and a line, where the device cannot be measured."""
+    try:
+        return measure()
+    except RuntimeError as error:  # a device without memory left, or in a bad state
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        tell(f"the roofs of the device could not be measured ({reason})")
+        return otherwise

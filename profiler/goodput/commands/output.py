@@ -26,7 +26,7 @@ def publish(report: Report, options: ReportOptions, stream: TextIO) -> int:
     written = [write_file(path, text) for path, text in files]
     alone = [text for place, text in forms if place == STDOUT]
     flush_stdout()
-    _print(alone[0] if alone else _text(report, stream), stream)
+    written.append(_print(alone[0] if alone else _text(report, stream), stream))
     if not all(written):
         return NotMeasuredError.exit_code
     return UntrustworthyError.exit_code if report.errors else 0
@@ -43,13 +43,18 @@ def write_file(path: Path, text: str) -> bool:
     return True
 
 
-def _print(text: str, stream: TextIO) -> None:
+def _print(text: str, stream: TextIO) -> bool:
+    """Writes `text` to stdout; where that cannot be, says so in one line and returns False."""
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). Closing must not try to write the rest again.
+    except OSError as error:
+        # Closing must not try to write the rest again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):  # a reader that has seen enough (`| head`)
+            tell(f"the report could not be written to stdout ({error.strerror}); use --json FILE")
+            return False
+    return True
 
 
 def _markdown(report: Report) -> str:

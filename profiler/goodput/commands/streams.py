@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from io import UnsupportedOperation
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -24,13 +25,17 @@ def report_stream(*, alone: bool) -> Iterator[TextIO]:
     With `alone`, all else that is written to stdout goes to stderr until the end, by file
     descriptor, so that child processes and C libraries follow too.
     """
+    if sys.stdout is None:  # closed by the shell (`>&-`), where print() says nothing either
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+            yield nowhere
+        return
     if not _is_descriptor(sys.stdout, _STDOUT):
         stdout = sys.stdout
         with redirect_stdout(sys.stderr) if alone else nullcontext():
             yield stdout
         return
     encoding = sys.stdout.encoding
-    sys.stdout.flush()
+    flush_stdout()
     kept = os.dup(_STDOUT)
     if alone:
         os.dup2(_STDERR, _STDOUT)
@@ -52,9 +57,13 @@ def _is_descriptor(stream: TextIO | None, descriptor: int) -> bool:
 
 
 def flush_stdout() -> None:
-    """Lets the script's last words out first; it may have closed or replaced its stdout."""
+    """Lets the script's last words out first; it may have closed or replaced its stdout.
+
+    Where they cannot be written, the interpreter says so at its end, as for a plain script.
+    """
     if sys.stdout is not None and not sys.stdout.closed:
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
 
 
 def tell(sentence: str) -> None:

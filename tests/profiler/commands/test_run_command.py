@@ -152,6 +152,24 @@ def test_a_roof_that_was_measured_too_low_is_raised(
     assert goodput.load("train.goodput").capacity == capacity
 
 
+def test_a_device_that_cannot_be_measured_is_told_and_the_report_stands(
+    fake: Fake,
+    good: RunOutcome,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def out_of_memory(*_: object, **__: object) -> Capacity:
+        raise RuntimeError("CUDA out of memory.\nMore about it")
+
+    fake(good)
+    monkeypatch.setattr(judgement, "capacity_of", out_of_memory)
+    assert status_of(["run", "train.py"]) == 0
+    captured = capsys.readouterr()
+    assert "33.6 MFLOP a step" in captured.out
+    assert "could not be measured (CUDA out of memory.)\n" in captured.err
+    assert goodput.load("train.goodput").capacity is None
+
+
 @pytest.mark.parametrize("option", ["-o", "--json", "--markdown"])
 def test_what_cannot_be_written_is_3_and_the_report_still_stands(
     fake: Fake, good: RunOutcome, option: str, capsys: pytest.CaptureFixture[str]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -23,9 +24,10 @@ for step in range({steps}):
     optimizer.zero_grad()
     model(torch.ones(32, 64)).sum().backward()
     optimizer.step()
+"""
+PRINTS = """
 print("from the script", flush=True)
 subprocess.run([sys.executable, "-c", "print('from its child')"], check=True)
-{end}
 """
 
 
@@ -48,12 +50,22 @@ def train(tmp_path: Path) -> Path:
 
 
 def goodput_run(
-    folder: Path, *options: str, steps: int = 60, end: str = ""
+    folder: Path,
+    *options: str,
+    steps: int = 60,
+    end: str = "",
+    script: str = "",
+    prints: str = PRINTS,
+    capacity: tuple[str, ...] = ("--capacity", "roofs.json"),
+    stdout: IO[str] | int = subprocess.PIPE,
+    closed: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    (folder / "train.py").write_text(TRAIN.format(steps=steps, end=end))
-    command = [sys.executable, "-m", "goodput", "run", "--capacity", "roofs.json"]
+    text = script or TRAIN.format(steps=steps) + prints + end
+    (folder / "train.py").write_text(text)
+    command = [sys.executable, "-m", "goodput", "run", *capacity]
+    command += ["--steps", "3", "--warmup", "1", *options, "train.py"]
     return subprocess.run(
-        [*command, "--steps", "3", "--warmup", "1", *options, "train.py"],
+        ["sh", "-c", '"$@" >&- 2>&-', "sh", *command] if closed else command,
         cwd=folder,
         env={
             **os.environ,
@@ -61,7 +73,8 @@ def goodput_run(
             "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": "1",
         },
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
         timeout=300,
@@ -127,3 +140,80 @@ def test_no_such_script_is_2(train: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("goodput: no such script: no-such-script.py")
     assert done.stderr.count("\n") == 1
+
+
+FULL = Path("/dev/full")
+needs_full_disk = pytest.mark.skipif(not FULL.is_char_device(), reason="there is no /dev/full")
+
+
+@needs_full_disk
+@pytest.mark.parametrize("options", [(), ("--json", "-")])
+def test_a_full_disk_behind_stdout_is_3_and_loses_no_recording(
+    train: Path, options: tuple[str, ...]
+) -> None:
+    with FULL.open("w") as full:
+        done = goodput_run(train, *options, prints="", stdout=full)
+    assert done.returncode == 3
+    told = "goodput: the report could not be written to stdout (No space left on device)"
+    assert sum(line.startswith(told) for line in done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert (train / "train.goodput").exists()
+
+
+@needs_full_disk
+@pytest.mark.parametrize("option", ["-o", "--json", "--markdown"])
+def test_a_full_disk_behind_a_file_is_3_and_the_report_stands(train: Path, option: str) -> None:
+    done = goodput_run(train, option, str(FULL))
+    assert done.returncode == 3
+    assert sum("/dev/full (No space left" in line for line in done.stderr.splitlines()) == 1
+    assert "program goodput" in done.stdout
+
+
+def test_without_stdout_and_stderr_the_recording_is_still_made(train: Path) -> None:
+    done = goodput_run(train, prints="", closed=True)
+    assert done.returncode == 0
+    assert (train / "train.goodput").exists()
+
+
+def test_a_cache_that_cannot_be_made_is_told_in_the_report(
+    train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (train / "file").touch()
+    monkeypatch.setenv("GOODPUT_CACHE", str(train / "file" / "cache"))
+    done = goodput_run(train, capacity=())
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert "program goodput" in words
+    assert "could not be kept in" in words
+    assert "name a writable directory in GOODPUT_CACHE" in words
+    assert "delete " not in words  # there is no file to delete
+
+
+REFUSING = """
+import torch
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+@torch.library.custom_op("mine::twice", mutates_args=())
+def twice(x: torch.Tensor) -> torch.Tensor:
+    if is_in_torch_dispatch_mode():
+        raise RuntimeError("no modes here")
+    return x * 2
+
+twice.register_autograd(lambda ctx, gradient: gradient * 2)
+model = torch.nn.Linear(64, 64)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(60):
+    optimizer.zero_grad()
+    twice(model(torch.ones(32, 64))).sum().backward()
+    optimizer.step()
+print("from the script", flush=True)
+"""
+
+
+def test_an_operator_that_fails_under_counting_stops_only_the_counting(train: Path) -> None:
+    done = goodput_run(train, script=REFUSING)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("from the script\ngoodput: train.py\n")
+    words = " ".join(done.stdout.split())
+    assert "mine::twice does not run while it is counted: RuntimeError: no modes here" in words
+    assert "program goodput" in words
