@@ -17,19 +17,18 @@ from goodput_kernels.jax_hlo import Instruction
 from goodput_kernels.jax_loop import FEWEST_REPEATS, Loop, start
 from goodput_kernels.jax_pallas import blocks, matmul
 from goodput_kernels.jax_verification import compare, product, spread_rows
+from goodput_kernels.operands import RANDOM, ZEROS, item_bytes, result_bytes
 from goodput_kernels.verification import MOST_ROWS, product_limit
 
 if TYPE_CHECKING:
     import jax
 
-_Size = tuple[int, int, int, int]
-
 # What a device has no units for, or the compiler no way to ask for, is not offered: on a TPU
-# float64 is emulated and float16 converted; jax's TF32 is NVIDIA's.
+# float64 is emulated and float16 converted; jax's TF32 is NVIDIA's; CDNA 3 has a float8 of its own.
 _ABSENT = {
     "cpu": {"tf32", "float8_e4m3"},
     "cuda": set[str](),
-    "hip": {"tf32"},
+    "hip": {"tf32", "float8_e4m3"},
     "tpu": {"tf32", "float64", "float16"},
 }
 # A call is long beside its dispatch (about 20 us) and short beside a bout.
@@ -109,27 +108,84 @@ def _product_among(instructions: tuple[Instruction, ...], elements: int) -> bool
     return bool(products) and max(products | fused) >= elements
 
 
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """A product to make: how, sizes, where, and what the operands hold."""
+
+    step: Dot | PallasDot
+    batch: int
+    m: int
+    n: int
+    k: int
+    kind: str
+    data: str
+
+    @property
+    def name(self) -> str:
+        prefix = f"{self.batch}x" if self.batch > 1 else ""
+        suffix = " zeros" if self.data == ZEROS else ""
+        return f"{prefix}{self.m}x{self.n}x{self.k} {self.step.mode}{suffix}"
+
+    @property
+    def bytes(self) -> int:
+        mode = self.step.mode
+        operands = (self.m * self.k + self.k * self.n) * item_bytes(mode)
+        return self.batch * (operands + self.m * self.n * result_bytes(mode))
+
+    @property
+    def transposed(self) -> bool:
+        return isinstance(self.step, Dot) and self.step.transposed
+
+    def operands(self) -> tuple[jax.Array, jax.Array]:
+        """`[batch, m, k]` and `[batch, k, n]` or `[batch, n, k]`, a batch of 1 left out."""
+        right = (self.n, self.k) if self.transposed else (self.k, self.n)
+        return self._drawn((self.m, self.k), 0), self._drawn(right, 1)
+
+    def _drawn(self, shape: tuple[int, int], number: int) -> jax.Array:
+        return jax_operands.random_array(
+            self._batched(shape), self.step.mode, self.kind, number, self.data
+        )
+
+    def _batched(self, shape: tuple[int, int]) -> tuple[int, ...]:
+        return (self.batch, *shape) if self.batch > 1 else shape
+
+    def start(self, repeats: int, left: jax.Array, right: jax.Array) -> Callable[[], jax.Array]:
+        """The call that makes the product `repeats` times; uses `left` up."""
+        dtype = jax_operands.result_dtype_of(self.step.mode)
+        result = jax_operands.poison(self._batched((self.m, self.n)), dtype, self.kind)
+        return start(Loop(self.step, repeats), left, result, right)
+
+
 def candidates(
-    mode: str, batch: int, m: int, n: int, k: int, kind: str = "cpu", repeats: int | None = None
+    mode: str,
+    batch: int,
+    m: int,
+    n: int,
+    k: int,
+    kind: str = "cpu",
+    repeats: int | None = None,
+    data: str = RANDOM,
 ) -> tuple[Candidate, ...]:
-    """Every way that jax has to do this product on a device of `kind`; none for an unknown mode.
+    """Every way that jax has to do this product on a device of `kind`; none for what it lacks.
 
     `kind` is that of a device's identity: `cpu`, `cuda`, `hip` or `tpu`. A call makes `repeats`
     dependent products, at least 2; where not given, enough to be long beside its dispatch.
+    `data` is what the operands hold: random values or zeros.
     """
-    if mode not in jax_operands.MODES or mode in _ABSENT[kind]:
+    if mode not in jax_operands.MODES or mode in _ABSENT.get(kind, {mode}):
         return ()
-    size = (batch, m, n, k)
-    times = repeats or _repeats(kind, 2 * math.prod(size))
+    times = repeats or _repeats(kind, 2 * batch * m * n * k)
     return tuple(
-        _candidate(library, name, step, size, kind, times)
-        for library, name, step in _steps(mode, size, kind)
+        _candidate(library, name, _Problem(step, batch, m, n, k, kind, data), times)
+        for library, name, step in _steps(mode, (batch, m, n, k), kind)
     )
 
 
-def cpu_candidates(mode: str, batch: int, m: int, n: int, k: int) -> tuple[Candidate, ...]:
+def cpu_candidates(
+    mode: str, batch: int, m: int, n: int, k: int, data: str = RANDOM
+) -> tuple[Candidate, ...]:
     """The product by XLA on the CPU; none where jax is not installed. jax is not imported yet."""
-    return candidates(mode, batch, m, n, k) if jax_operands.installed() else ()
+    return candidates(mode, batch, m, n, k, data=data) if jax_operands.installed() else ()
 
 
 def _repeats(kind: str, flops: int) -> int:
@@ -137,7 +193,9 @@ def _repeats(kind: str, flops: int) -> int:
     return min(max(FEWEST_REPEATS, math.ceil(wanted)), _MOST_REPEATS)
 
 
-def _steps(mode: str, size: _Size, kind: str) -> list[tuple[str, str, Dot | PallasDot]]:
+def _steps(
+    mode: str, size: tuple[int, int, int, int], kind: str
+) -> list[tuple[str, str, Dot | PallasDot]]:
     plain = "HIGHEST" if mode in {"float32", "float64"} else "DEFAULT"
     found: list[tuple[str, str, Dot | PallasDot]] = [("XLA", "dot", Dot(mode, plain))]
     if kind == "cpu":
@@ -152,61 +210,32 @@ def _steps(mode: str, size: _Size, kind: str) -> list[tuple[str, str, Dot | Pall
     return found
 
 
-def _candidate(
-    library: str, name: str, step: Dot | PallasDot, size: _Size, kind: str, repeats: int
-) -> Candidate:
-    batch, m, n, k = size
-    mode = step.mode
-    prefix = f"{batch}x" if batch > 1 else ""
-    inputs = batch * (m * k + k * n) * jax_operands.item_bytes(mode)
+def _candidate(library: str, name: str, problem: _Problem, repeats: int) -> Candidate:
     return Candidate(
-        name=f"{name} {prefix}{m}x{n}x{k} {mode}, {repeats} a call",
+        name=f"{name} {problem.name}, {repeats} a call",
         library=library,
         unit="flops",
-        amount=2 * math.prod(size) * repeats,
-        prepare=partial(_prepare, step, repeats, size, kind),
-        working_set_bytes=inputs + batch * m * n * jax_operands.result_item_bytes(mode),
-        scope=partial(jax_operands.widest, mode),
-        verify=partial(_verify, step, size, kind),
+        amount=2 * problem.batch * problem.m * problem.n * problem.k * repeats,
+        prepare=partial(_prepare, problem, repeats),
+        working_set_bytes=problem.bytes,
+        scope=partial(jax_operands.widest, problem.step.mode),
+        verify=partial(_verify, problem),
     )
 
 
-def _prepare(
-    step: Dot | PallasDot, repeats: int, size: _Size, kind: str
-) -> Callable[[], jax.Array]:
-    left, right = _operands(step, size, kind)
-    return _start(step, repeats, size, kind, left, right)
+def _prepare(problem: _Problem, repeats: int) -> Callable[[], jax.Array]:
+    return problem.start(repeats, *problem.operands())
 
 
-def _operands(step: Dot | PallasDot, size: _Size, kind: str) -> tuple[jax.Array, jax.Array]:
-    batch, m, n, k = size
-    lead = (batch,) if batch > 1 else ()
-    turned = isinstance(step, Dot) and step.transposed
-    right = (n, k) if turned else (k, n)
-    return (
-        jax_operands.random_array((*lead, m, k), step.mode, kind, 0),
-        jax_operands.random_array((*lead, *right), step.mode, kind, 1),
-    )
-
-
-def _start(
-    step: Dot | PallasDot, repeats: int, size: _Size, kind: str, left: jax.Array, right: jax.Array
-) -> Callable[[], jax.Array]:
-    batch, m, n, _ = size
-    shape = (batch, m, n) if batch > 1 else (m, n)
-    dtype = jax_operands.result_dtype_of(step.mode)
-    return start(Loop(step, repeats), left, jax_operands.poison(shape, dtype, kind), right)
-
-
-def _verify(step: Dot | PallasDot, size: _Size, kind: str) -> Verification:
+def _verify(problem: _Problem) -> Verification:
     """The product against float64 in rows spread over it, after as many passes as a loop needs."""
-    m, k = size[1], size[3]
-    with jax_operands.widest(step.mode):
-        left, right = _operands(step, size, kind)
-        rows = spread_rows(m, MOST_ROWS)
+    mode = problem.step.mode
+    with jax_operands.widest(mode):
+        left, right = problem.operands()
+        rows = spread_rows(problem.m, MOST_ROWS)
         # The loop uses its operand up, so what is compared is made first.
-        turned = isinstance(step, Dot) and step.transposed
-        expected = product(left[..., rows, :], right, transposed=turned)
-        made = _start(step, FEWEST_REPEATS, size, kind, left, right)()
-        what = f"{len(rows)} of {m} rows"
-        return compare(made, made[..., rows, :], expected, product_limit(step.mode, k), what)
+        expected = product(left[..., rows, :], right, transposed=problem.transposed)
+        made = problem.start(FEWEST_REPEATS, left, right)()
+        limit = product_limit(mode, problem.k)
+        what = f"{len(rows)} of {problem.m} rows"
+        return compare(made, made[..., rows, :], expected, limit, what)

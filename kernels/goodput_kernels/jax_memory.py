@@ -22,9 +22,9 @@ from goodput_kernels.verification import ROUNDOFF
 if TYPE_CHECKING:
     import jax
 
-MIXES = ("read", "write", "copy", "in-place", "triad")
+MIXES = ("read", "write", "copy", "in-place", "two-in-one-out")
 """`copy`: one array read, one written, times 3 by XLA, which has no loop of plain copies;
-`in-place`: one array read and written; `triad`: two read, one written."""
+`in-place`: one array read and written."""
 
 _ITEM = 4
 _ROWS = 8
@@ -99,10 +99,10 @@ _KERNELS = {
     "write": ("fill",),
     "copy": ("scale",),
     "in-place": ("subtract",),
-    "triad": ("triad",),
+    "two-in-one-out": ("triad",),
 }
-_ARRAYS = {"copy": 2, "triad": 3}
-_TRAFFIC = {"read": 1, "write": 1, "copy": 2, "in-place": 2, "triad": 3}
+_ARRAYS = {"copy": 2, "two-in-one-out": 3}
+_TRAFFIC = {"read": 1, "write": 1, "copy": 2, "in-place": 2, "two-in-one-out": 3}
 
 
 def candidates(mix: str, footprint_bytes: int, kind: str = "cpu") -> tuple[Candidate, ...]:

@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from goodput_kernels.operands import RANDOM, SEED, ZEROS
+
 if TYPE_CHECKING:
     import jax
 
-SEED = 20
-
 _DTYPES = {
-    "float64": ("float64", 8, "float64", 8),
-    "float32": ("float32", 4, "float32", 4),
-    "tf32": ("float32", 4, "float32", 4),
-    "bfloat16": ("bfloat16", 2, "bfloat16", 2),
-    "float16": ("float16", 2, "float16", 2),
-    "int8": ("int8", 1, "int32", 4),
-    "float8_e4m3": ("float8_e4m3fn", 1, "bfloat16", 2),
+    "float64": ("float64", "float64"),
+    "float32": ("float32", "float32"),
+    "tf32": ("float32", "float32"),
+    "bfloat16": ("bfloat16", "bfloat16"),
+    "float16": ("float16", "float16"),
+    "int8": ("int8", "int32"),
+    "float8_e4m3": ("float8_e4m3fn", "bfloat16"),
 }
-"""By math mode: dtype and element bytes of the operands of a product, then of its result."""
+"""By math mode: the dtype of the operands of a product, and of its result."""
 
 MODES = tuple(_DTYPES)
 """The math modes that there are operands for."""
@@ -62,21 +62,13 @@ def result_dtype_of(mode: str) -> Any:
     """The dtype of a product in `mode`."""
     import jax.numpy as jnp
 
-    return jnp.dtype(getattr(jnp, _DTYPES[mode][2]))
+    return jnp.dtype(getattr(jnp, _DTYPES[mode][1]))
 
 
-def item_bytes(mode: str) -> int:
-    """Bytes of one element of an operand in `mode`."""
-    return _DTYPES[mode][1]
-
-
-def result_item_bytes(mode: str) -> int:
-    """Bytes of one element of a product in `mode`."""
-    return _DTYPES[mode][3]
-
-
-def random_array(shape: tuple[int, ...], mode: str, kind: str, number: int = 0) -> jax.Array:
-    """Standard-normal values (int8: uniform over its range); others for each `number`."""
+def random_array(
+    shape: tuple[int, ...], mode: str, kind: str, number: int = 0, data: str = RANDOM
+) -> jax.Array:
+    """Standard-normal values (int8: uniform over its range), others for each `number`; or zeros."""
     import numpy as np
 
     generator = np.random.default_rng((SEED, number))
@@ -85,7 +77,8 @@ def random_array(shape: tuple[int, ...], mode: str, kind: str, number: int = 0) 
         if mode == "int8"
         else generator.standard_normal(_DRAWN)
     )
-    return _spread(drawn.astype(dtype_of(mode)), shape, kind)
+    values = drawn.astype(dtype_of(mode))
+    return _spread(values * 0 if data == ZEROS else values, shape, kind)
 
 
 def positive_array(shape: tuple[int, ...], kind: str, number: int = 0) -> jax.Array:

@@ -9,7 +9,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from goodput_kernels.jax_operands import description, item_bytes
+from goodput_kernels.jax_operands import description
+from goodput_kernels.operands import item_bytes
 
 if TYPE_CHECKING:
     import jax

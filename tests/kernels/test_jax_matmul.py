@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput_kernels import jax_matmul, jax_operands
-from goodput_kernels.jax_matmul import Dot, PallasDot
-from goodput_kernels.jax_operands import MODES, item_bytes, result_item_bytes
+from goodput_kernels.jax_matmul import Dot, PallasDot, _Problem
+from goodput_kernels.jax_operands import MODES
 from goodput_kernels.jax_verification import compare, product
+from goodput_kernels.operands import RANDOM, ZEROS, item_bytes, result_bytes
 from goodput_kernels.verification import product_limit
 
 if importlib.util.find_spec("jax") is None:
@@ -30,8 +31,21 @@ def test_a_product_agrees_with_float64(mode, size):
     assert verified.error > 0 or mode in {"int8", "float64"}
 
 
+def verify(step, m, n, k, data=RANDOM):
+    return jax_matmul._verify(_Problem(step, 1, m, n, k, "cpu", data))
+
+
+def test_zeros_are_zeros():
+    (candidate,) = jax_matmul.cpu_candidates("int8", 1, 8, 8, 8, data=ZEROS)
+    assert "zeros" in candidate.name
+    assert not np.asarray(candidate.prepare()()).any()
+    assert candidate.verify().passed
+    (plain,) = jax_matmul.cpu_candidates("int8", 1, 8, 8, 8)
+    assert np.asarray(plain.prepare()()).all()
+
+
 def test_float8_is_right_where_it_runs():
-    verified = jax_matmul._verify(Dot("float8_e4m3", "DEFAULT"), (1, 32, 32, 64), "cpu")
+    verified = verify(Dot("float8_e4m3", "DEFAULT"), 32, 32, 64)
     assert verified.passed, verified
 
 
@@ -41,7 +55,7 @@ def test_a_wrong_product_is_told(mode):
         def __call__(self, operand, result, *rest):
             return super().__call__(operand * 2, result, *rest)
 
-    assert not jax_matmul._verify(Wrong(mode), (1, 16, 16, 16), "cpu").passed
+    assert not verify(Wrong(mode), 16, 16, 16).passed
 
 
 def test_what_no_kernel_wrote_is_told():
@@ -50,7 +64,7 @@ def test_what_no_kernel_wrote_is_told():
             made = super().__call__(operand, result, *rest)
             return result.at[:-1].set(made[:-1])  # the last row stays poisoned
 
-    assert jax_matmul._verify(Silent("float32"), (1, 16, 16, 16), "cpu").error == float("inf")
+    assert verify(Silent("float32"), 16, 16, 16).error == float("inf")
 
 
 def test_a_call_goes_on_where_the_last_one_ended():
@@ -68,7 +82,7 @@ def test_a_call_counts_every_product_in_it(mode, kind, batch, m, n, k):
         assert candidate.unit == "flops"
         assert candidate.amount == 2 * batch * m * n * k * repeats
         inputs = batch * (m * k + k * n) * item_bytes(mode)
-        assert candidate.working_set_bytes == inputs + batch * m * n * result_item_bytes(mode)
+        assert candidate.working_set_bytes == inputs + batch * m * n * result_bytes(mode)
 
 
 @given(st.sampled_from(KINDS), *[st.integers(1, 8192)] * 3)
@@ -86,6 +100,7 @@ def test_each_device_has_its_modes_and_kernels():
     assert libraries("tf32", "cpu") == []
     assert libraries("float64", "tpu") == []
     assert libraries("float4", "cuda") == []
+    assert libraries("float32", "METAL") == []
     assert [library for library, _ in libraries("bfloat16", "cpu")] == ["XLA"]
     for kind in ("cuda", "tpu"):
         assert {library for library, _ in libraries("bfloat16", kind)} == {"XLA", "Pallas"}
@@ -137,7 +152,7 @@ PALLAS = [
 def test_the_pallas_product_is_right_in_the_interpreter(kind, mode, size):
     block = jax_matmul.blocks(mode, (1, *size), kind)
     step = PallasDot(mode, kind, block, interpret=True)
-    left, right = jax_matmul._operands(step, (1, *size), "cpu")
+    left, right = _Problem(step, 1, *size, "cpu", RANDOM).operands()
     result = jax_operands.poison(size[:2], jax_operands.result_dtype_of(mode), "cpu")
     found = step(left, result, right)
     exact = product(left, right)
@@ -181,5 +196,5 @@ def test_blocks_divide_the_product_and_fit_the_vector_memory(kind, mode, m, n, k
     if wide is not None and kind == "tpu":
         rows, columns, depth = wide
         streamed = (rows * depth + depth * columns) * item_bytes(mode)
-        streamed += rows * columns * result_item_bytes(mode)
+        streamed += rows * columns * result_bytes(mode)
         assert 2 * streamed + 4 * rows * columns <= 12 << 20

@@ -33,7 +33,7 @@ def test_a_wrong_result_is_told(operator, monkeypatch):
 
 @given(st.sampled_from(MIXES), st.integers(1, 1 << 33), st.sampled_from(KINDS))
 def test_traffic_is_each_array_once_a_pass(mix, footprint, kind):
-    arrays = {"copy": 2, "triad": 3}.get(mix, 1)
+    arrays = {"copy": 2, "two-in-one-out": 3}.get(mix, 1)
     passes = 2 if mix == "in-place" else 1
     for candidate in jax_memory.candidates(mix, footprint, kind):
         words = candidate.name.replace(",", "").split()
