@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from goodput_kernels.candidate import Candidate
-from goodput_kernels.operands import SEED
+from goodput_kernels.operands import small_integers
 from goodput_kernels.threads import one_thread
 from goodput_kernels.verification import MOST_VALUES, ROUNDOFF, Kernel, verify
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 MIXES = ("read", "write", "copy", "in-place", "two-in-one-out")
 
 _ITEM = 4
-_PERIOD = 65537
 _BLOCK = 1 << 24
 _FILLER = 1.5
 
@@ -73,18 +72,9 @@ def _candidate(way: _Way, mix: str, footprint_bytes: int, device: str) -> Candid
     )
 
 
-def _values(elements: int, device: str, first: int = 0) -> torch.Tensor:
-    """Random integers from -2 to 4 as float32, a prime period long: sums of them stay exact."""
-    import torch
-
-    generator = torch.Generator(device=device).manual_seed(SEED)
-    drawn = torch.randint(-2, 5, (_PERIOD,), generator=generator, device=device).float()
-    return drawn.roll(-first).repeat(-(-elements // _PERIOD))[:elements].clone()
-
-
 def _parts(elements: int, count: int, device: str) -> list[torch.Tensor]:
     """`count` tensors, each aligned as an allocator does, with `elements` values in all."""
-    return [_values(elements // count, device, first) for first in range(count)]
+    return [small_integers(elements // count, device, first) for first in range(count)]
 
 
 def _kernel(
@@ -114,7 +104,7 @@ def _sum_limit(elements: int) -> float:
 
 
 def _sum(elements: int, device: str) -> Kernel:
-    values = _values(elements, device)
+    values = small_integers(elements, device)
     return _kernel(values.sum, 1, lambda _: _total(values), _sum_limit(elements))
 
 
@@ -135,12 +125,12 @@ def _numpy_dot(elements: int, _: str) -> Kernel:
 
 
 def _fill(elements: int, device: str) -> Kernel:
-    target = _values(elements, device)
+    target = small_integers(elements, device)
     return _kernel(partial(target.fill_, _FILLER), elements, _filled, target=target)
 
 
 def _numpy_fill(elements: int, _: str) -> Kernel:
-    target = _values(elements, "cpu")
+    target = small_integers(elements, "cpu")
     array = target.numpy()
 
     def fill() -> object:
@@ -174,14 +164,14 @@ def _numpy_copy(elements: int, _: str) -> Kernel:
 
 
 def _negate(elements: int, device: str) -> Kernel:
-    values = _values(elements, device)
+    values = small_integers(elements, device)
     return _kernel(values.neg_, elements, lambda at: -values[at].double())
 
 
 def _numpy_negate(elements: int, _: str) -> Kernel:
     import numpy as np
 
-    values = _values(elements, "cpu")
+    values = small_integers(elements, "cpu")
     call = partial(np.negative, values.numpy(), out=values.numpy())
     return _kernel(call, elements, lambda at: -values[at].double())
 

@@ -32,6 +32,9 @@ _DTYPES = {
 MODES = tuple(_DTYPES)
 """The math modes that there are operands for."""
 
+PERIOD = 65537
+"""Values that are drawn and then repeated: a prime, so that no row repeats the one above."""
+
 _RESULT_BYTES = {"int8": 4, "float8_e4m3": 2}
 
 
@@ -87,6 +90,26 @@ def random_tensor(
     if mode == "float8_e4m3":
         return stretched(values, dtype)[0]
     return values.to(dtype)
+
+
+def small_integers(elements: int, device: str, first: int = 0) -> torch.Tensor:
+    """Random integers from -2 to 4 as float32: sums of up to 4 million of them are exact.
+
+    Args:
+        elements: how many.
+        device: torch's name.
+        first: where in the period they begin, to tell one tensor from another.
+    """
+    import torch
+
+    generator = torch.Generator(device=device).manual_seed(SEED)
+    drawn = torch.randint(-2, 5, (PERIOD,), generator=generator, device=device).float()
+    return repeated(drawn.roll(-first), elements)
+
+
+def repeated(drawn: torch.Tensor, elements: int) -> torch.Tensor:
+    """`drawn` again and again: `elements` values made at the speed of a copy."""
+    return drawn.repeat(-(-elements // len(drawn)))[:elements].clone()
 
 
 def stretched(
