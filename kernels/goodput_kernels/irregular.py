@@ -93,9 +93,16 @@ class _Way:
 
 
 def candidates(
-    operation: str, together_bytes: int, footprint_bytes: int, device: str = "cpu"
+    operation: str, footprint_bytes: int, together_bytes: int, device: str = "cpu"
 ) -> tuple[Candidate, ...]:
-    """`operation`, one of `OPERATIONS`, over about a footprint; on a CPU on one thread as well."""
+    """`operation` over about a footprint; on a CPU on one thread as well.
+
+    Args:
+        operation: one of `OPERATIONS`.
+        footprint_bytes: distinct memory.
+        together_bytes: bytes of a row, or the step of a strided copy.
+        device: torch's name.
+    """
     way = _WAYS[operation]
     index = _INDEX * way.indexed
     if operation == "strided":

@@ -11,7 +11,7 @@ CASES = [(name, together) for name, sizes in irregular.OPERATIONS.items() for to
 
 @pytest.mark.parametrize(("operation", "together"), CASES)
 def test_operations_are_right(operation, together):
-    for candidate in irregular.candidates(operation, together, 1 << 17):
+    for candidate in irregular.candidates(operation, 1 << 17, together):
         with candidate.scope():
             assert candidate.prepare()() is not None
         result = candidate.verify()
@@ -34,25 +34,25 @@ def test_operations_are_right(operation, together):
     ],
 )
 def test_useful_bytes_of_a_row(operation, together, useful, footprint):
-    candidate = irregular.candidates(operation, together, 100 * footprint)[0]
+    candidate = irregular.candidates(operation, 100 * footprint, together)[0]
     assert candidate.amount == 100 * useful
     assert candidate.working_set_bytes == 100 * footprint
     assert candidate.unit == "bytes"
 
 
 def test_a_transpose_reads_and_writes_a_square():
-    candidate = irregular.candidates("transpose", 4, 8 * 100**2)[0]
+    candidate = irregular.candidates("transpose", 8 * 100**2, 4)[0]
     assert candidate.amount == candidate.working_set_bytes == 8 * 100**2
 
 
 def test_on_a_gpu_threads_mean_nothing():
-    assert len(irregular.candidates("gather", 64, 1 << 16, "cuda")) == 1
-    names = [candidate.name for candidate in irregular.candidates("gather", 64, 1 << 16)]
+    assert len(irregular.candidates("gather", 1 << 16, 64, "cuda")) == 1
+    names = [candidate.name for candidate in irregular.candidates("gather", 1 << 16, 64)]
     assert names[1] == f"{names[0]} on 1 thread"
 
 
 def test_a_gather_in_the_wrong_order_fails(monkeypatch):
-    candidate = irregular.candidates("gather", 64, 1 << 16)[0]
+    candidate = irregular.candidates("gather", 1 << 16, 64)[0]
     select = torch.index_select
     monkeypatch.setattr(
         torch, "index_select", lambda t, dim, order, out: select(t, dim, order.flip(0), out=out)
@@ -61,7 +61,7 @@ def test_a_gather_in_the_wrong_order_fails(monkeypatch):
 
 
 def test_a_plain_copy_is_no_transpose(monkeypatch):
-    candidate = irregular.candidates("transpose", 4, 1 << 16)[0]
+    candidate = irregular.candidates("transpose", 1 << 16, 4)[0]
     copy = torch.Tensor.copy_
     monkeypatch.setattr(torch.Tensor, "copy_", lambda self, source: copy(self, source.t()))
     assert not candidate.verify().passed
