@@ -13,7 +13,7 @@ import click
 from goodput.commands.given import read_capacity
 from goodput.commands.options import Keep, ReportOptions, report_options
 from goodput.commands.streams import report_stream, tell
-from goodput.recording import ranks
+from goodput.recording import namesakes, ranks
 from goodput.recording.run import RunOptions, ScriptTarget, record_script
 
 SUFFIX = ".goodput"
@@ -91,7 +91,8 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
         if options.alone_on_stdout and ranks.reports_here():
             tell("stdout is the report's alone, so what the script writes there goes to stderr")
         outcome = record_script(target, RunOptions(steps, warmup, stop_after, count_only))
-        from goodput.commands.conclusion import conclude
+        with namesakes.libraries_first():
+            from goodput.commands.conclusion import conclude
 
         ours = conclude(outcome, options, keep, stream)
     return outcome.exit_status or ours

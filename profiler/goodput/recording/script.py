@@ -19,6 +19,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from goodput.errors import UsageError
+from goodput.recording import namesakes
 
 # What the interpreter itself calls for -m; its frames stand in plain python's tracebacks too.
 _run_module_as_main: Callable[..., object] = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001
@@ -67,16 +68,9 @@ def _installed(top: str) -> bool:
 
 
 def clash(target: ScriptTarget) -> str:
-    """A sentence where the script's directory holds a module that bears our name; else ""."""
+    """A sentence where the script's directory holds a module that one of ours hides; else ""."""
     folder = Path(target.path).resolve().parent if target.path is not None else Path.cwd()
-    for name in ("goodput.py", "goodput"):
-        place = folder / name
-        if place.exists() and not str(Path(__file__).resolve()).startswith(str(place)):
-            return (
-                f"{place} bears the profiler's own name: `import goodput` in the script gives the "
-                "profiler, not that file; rename it, or run the script with plain python"
-            )
-    return ""
+    return namesakes.clash(folder)
 
 
 def run(target: ScriptTarget, *, ends_early: Callable[[BaseException], bool] | None = None) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,23 @@ def test_a_scripts_own_thread_variables_take_effect(tmp_path: Path) -> None:
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has one thread in any case")
 def test_thread_variables_that_come_too_late_would_be_seen(tmp_path: Path) -> None:
     assert printed(tmp_path, THREADS, *TWIN) != "1\n"
+
+
+def test_a_script_with_a_module_of_a_librarys_name_has_its_own_and_gets_its_report(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tabulate.py").write_text("NAME = 'mine'")
+    (tmp_path / "tqdm.py").write_text("NAME = 'mine'")
+    script = """
+        import tabulate, tqdm
+        print(tabulate.NAME, tqdm.NAME)
+        import torch
+        model = torch.nn.Linear(8, 8)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(40):
+            model(torch.ones(4, 8)).sum().backward()
+            optimizer.step()
+    """
+    told = printed(tmp_path, textwrap.dedent(script), *RUN, "--warmup", "1", "--steps", "3")
+    assert told.startswith("mine mine\ngoodput: ")
+    assert "program goodput" in told
