@@ -7,13 +7,11 @@ from dataclasses import replace
 
 from goodput.calibration.cache import Profile
 from goodput.calibration.questions import Questions
+from goodput.calibration.validity import LIMIT
 from goodput.capacity.datasheet import MIXES, full_row_of
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
 from goodput.measure.bouts import CONTENDED, Outcome, Result, describe
 from goodput.units import percent, si
-
-LIMIT = 1.03
-"""No measured rate may be above this times what the device does at its highest clock."""
 
 CONTENDED_WORD = "contended"
 """How the warning begins that a device was shared while it was measured."""
@@ -58,7 +56,11 @@ def extend(
             rejected.append(_rejection(mode, peak))
         elif mode not in flops or peak.rate > flops[mode].rate:
             flops[mode] = peak
-            winners[mode] = questions.sources[outcome.winners[group].candidate.label]
+            source = questions.sources.get(outcome.winners[group].candidate.label)
+            if source is not None:
+                winners[mode] = source
+            else:  # nothing that a spot check could run
+                winners.pop(mode, None)
     capacity = replace(
         capacity,
         flops_per_s=flops,
@@ -95,7 +97,7 @@ def _vector(capacity: Capacity, found: dict[str, Peak], flops: dict[str, Peak]) 
 
 def _bandwidth(capacity: Capacity, found: dict[str, Peak]) -> dict[str, tuple[BandwidthPoint, ...]]:
     curves = dict(capacity.bandwidth)
-    for mix in MIXES:
+    for mix in dict.fromkeys([*MIXES, *(group.split()[1] for group in found if _is_memory(group))]):
         points = {point.footprint_bytes: point.peak for point in curves.get(mix, ())}
         for group, peak in found.items():
             kind, _, rest = group.partition(" ")
@@ -105,6 +107,10 @@ def _bandwidth(capacity: Capacity, found: dict[str, Peak]) -> dict[str, tuple[Ba
         if points:
             curves[mix] = tuple(BandwidthPoint(size, points[size]) for size in sorted(points))
     return curves
+
+
+def _is_memory(group: str) -> bool:
+    return group.startswith("bytes ")
 
 
 def _floor(capacity: Capacity, found: dict[str, Peak]) -> float:

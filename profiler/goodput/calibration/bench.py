@@ -29,6 +29,7 @@ def target_of(device: DeviceIdentity) -> Target:
         kind=device.kind,
         cores=cores_in_use() if on_cpu else 1,
         cache_bytes=cache,
+        units=device.units,
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from goodput.calibration.questions import Source
+from goodput.capacity.measurement import Peaks
 from goodput.capacity.profile import Capacity
 from goodput.capacity.store import check_schema
 from goodput.device import DeviceIdentity
@@ -40,6 +41,7 @@ class Profile:
         capacity: the roofs.
         products, convolutions: the programs' own shapes that were measured.
         winners: the problem behind the roof of each mode.
+        peaks: what `goodput peak` found, where it ran.
         checked_at: seconds since 1970 of the last measurement or spot check.
     """
 
@@ -48,6 +50,7 @@ class Profile:
     convolutions: tuple[Convolution, ...] = ()
     winners: dict[str, Source] = field(default_factory=dict)
     checked_at: float = 0.0
+    peaks: Peaks | None = None
 
 
 class _Envelope(msgspec.Struct, rename={"schema_name": "schema"}):

@@ -24,6 +24,13 @@ def identity(torch_device: str = "") -> DeviceIdentity:
     return front_end.identity(torch_device)
 
 
+def best_device() -> DeviceIdentity:
+    """The device that this machine computes on best, as torch sees it."""
+    from goodput.frontends import torch_device
+
+    return torch_device.best()
+
+
 def software_versions() -> dict[str, str]:
     """Versions of Python and of the libraries whose kernels make the roofs."""
     found = {"python": platform.python_version()}

@@ -29,3 +29,12 @@ def others_share(start: Watch, end: Watch, cores: int | None = None) -> float | 
     own = end.own_seconds - start.own_seconds
     others = end.busy_seconds - start.busy_seconds - own
     return max(0.0, others / ((cores or cores_in_use()) * (end.now - start.now)))
+
+
+def others_seconds(clock: Clock) -> float | None:
+    """Seconds that others have had of this process's cores so far; None where not known.
+
+    Only differences mean anything: both counters began at other moments.
+    """
+    now = watch(clock)
+    return None if now.busy_seconds is None else now.busy_seconds - now.own_seconds

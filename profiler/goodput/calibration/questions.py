@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 from goodput.calibration.shapes import cut_contraction, cut_convolution
 from goodput.capacity.datasheet import MIXES
 from goodput.work import Contraction
-from goodput_kernels import convolution, latency, matmul, memory, pointwise, register_chain
+from goodput_kernels import (
+    convolution,
+    jax_matmul,
+    latency,
+    matmul,
+    memory,
+    pointwise,
+    register_chain,
+)
 from goodput_kernels.candidate import Candidate
 from goodput_kernels.convolution import Convolution
 from goodput_kernels.threads import one_thread
+from goodput_kernels.triton_presence import installed as triton_installed
 
 FOOTPRINTS = 6
 SMALLEST_FOOTPRINT = 1 << 18
@@ -63,12 +72,14 @@ class Target:
         kind: as in `DeviceIdentity`.
         cores: cores in use; 1 for a device.
         cache_bytes: size of the last-level cache.
+        units: multiprocessors or compute units; cores of a CPU.
     """
 
     torch_device: str
     kind: str
     cores: int
     cache_bytes: int
+    units: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,19 @@ class Source:
             return matmul.candidates(p.mode, p.batch, p.m, p.n, p.k, torch_device)
         assert self.convolution is not None  # noqa: S101 - one of the two
         return convolution.candidates(self.convolution, torch_device)
+
+    def others(self, torch_device: str) -> tuple[Candidate, ...]:
+        """Ways of other frameworks, which only a full measurement tries: XLA:CPU, Triton."""
+        p = self.product
+        if p is None:
+            return ()
+        if torch_device == "cpu":
+            return jax_matmul.cpu_candidates(p.mode, p.batch, p.m, p.n, p.k)
+        if not triton_installed():
+            return ()
+        from goodput_kernels import triton_matmul
+
+        return triton_matmul.candidates(p.mode, p.batch, p.m, p.n, p.k, torch_device)
 
 
 @dataclass(slots=True)

@@ -41,13 +41,17 @@ def _check_product(
     if old is None or source is None:
         return profile, ()
     rivals = source.candidates(target.torch_device)
-    same = [c for c in rivals if old.provenance.detail.startswith(f"{c.label};")]
+    same = _of_label(rivals, old) or _of_label(source.others(target.torch_device), old)
     new = _best(same or rivals[:1], bench)
     if new is None:
         return profile, ()
     if new.rate > (1 + AGREES) * old.rate:
         return replace(profile, capacity=raised(profile.capacity, mode, new)), ()
     return profile, _lower(f"{mode} roof", old, new, "FLOP/s", below)
+
+
+def _of_label(rivals: Sequence[Candidate], old: Peak) -> list[Candidate]:
+    return [c for c in rivals if old.provenance.detail.startswith(f"{c.label};")]
 
 
 def _check_copy(

@@ -21,6 +21,17 @@ def identity(torch_device: str = "") -> DeviceIdentity:
     return cpu_identity()
 
 
+def best() -> DeviceIdentity:
+    """The device that this machine computes on best: its CUDA or HIP device, else its CPU."""
+    return _cuda("cuda") if torch.cuda.is_available() else cpu_identity()
+
+
+def free_bytes() -> int:
+    """Memory of the current CUDA or HIP device that nobody uses now."""
+    free, _ = torch.cuda.mem_get_info()
+    return int(free)
+
+
 def environment() -> dict[str, str]:
     """Versions and settings that a step's time depends on."""
     found = {

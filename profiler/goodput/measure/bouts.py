@@ -69,6 +69,9 @@ class Bench:
     Attributes:
         deadline: moment of `clock.now()` after which no further round starts.
         progress: told what is being done, in a few words.
+        others: seconds that other processes have had of the cores so far; None where not known.
+        cores: that the candidates may use.
+        checkpoint: told the outcome so far after each confirming round.
     """
 
     clock: Clock
@@ -76,19 +79,31 @@ class Bench:
     protocol: Protocol
     deadline: float = math.inf
     progress: Callable[[str], None] = lambda _: None
+    others: Callable[[], float | None] = lambda: None
+    cores: int = 1
+    checkpoint: Callable[[Outcome], None] = lambda _: None
 
 
 @dataclass(slots=True)
 class Result:
     """The bouts of one candidate; `confirmed` are those after its selection.
 
-    `complete` is how many of those are enough.
+    `complete` is how many of those are enough. `seconds` is the time of all of them, `taken` what
+    other processes had of the cores meanwhile.
     """
 
     candidate: Candidate
     selecting: list[Samples] = field(default_factory=list)
     confirmed: list[Samples] = field(default_factory=list)
     complete: int = 1
+    seconds: float = 0.0
+    taken: float | None = None
+
+    def others_share(self, cores: int) -> float | None:
+        """The share of the cores that other processes had meanwhile; None where not known."""
+        if self.taken is None or self.seconds <= 0:
+            return None
+        return self.taken / (cores * self.seconds)
 
     @property
     def bouts(self) -> tuple[Samples, ...]:
@@ -161,6 +176,7 @@ def tournament(groups: Mapping[str, Sequence[Candidate]], bench: Bench) -> Outco
     for _ in range(bench.protocol.confirmations):
         if not contest.round(confirming=True):
             break
+        bench.checkpoint(Outcome(dict(contest.winners), dict(contest.unable)))
     for _ in range(bench.protocol.extra):
         contest.drop_calm()
         if not contest.round(confirming=True):
@@ -210,6 +226,7 @@ class _Contest:
     def _bout(self, group: str, result: Result, *, confirming: bool) -> None:
         protocol = self._bench.protocol
         seconds = protocol.bout_seconds if confirming else protocol.select_seconds
+        start, others = self._bench.clock.now(), self._bench.others()
         try:
             samples = bout(result.candidate, self._bench.stopwatch, protocol, seconds)
         except CANNOT_RUN as error:
@@ -217,6 +234,9 @@ class _Contest:
             self.unable[result.candidate.label] = reason
             self.running[group].remove(result)
             return
+        result.seconds += self._bench.clock.now() - start
+        if others is not None and (now := self._bench.others()) is not None:
+            result.taken = (result.taken or 0.0) + max(now - others, 0.0)
         (result.confirmed if confirming else result.selecting).append(samples)
 
     def select(self, keep: int) -> None:

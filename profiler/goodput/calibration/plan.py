@@ -1,0 +1,275 @@
+"""What `goodput peak` asks of a device at each level, group by group. Chooses, times nothing.
+
+Builds on the questions of a program's roofs: their groups keep their names, so that the roofs are
+laid down the same way, and every other figure is a group of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from goodput.calibration.questions import (
+    UNKNOWN_CACHE,
+    Questions,
+    Source,
+    Target,
+    ask_pointwise,
+    ask_standard,
+    footprints,
+    standard_convolutions,
+    standard_products,
+)
+from goodput.work import Contraction
+from goodput_kernels import (
+    attention,
+    convolution,
+    grouped,
+    irregular,
+    jax_memory,
+    latency,
+    link,
+    matmul,
+    memory,
+    scaled,
+    waves,
+)
+from goodput_kernels.candidate import Candidate
+from goodput_kernels.operands import MODES
+from goodput_kernels.threads import on_threads
+from goodput_kernels.triton_presence import installed as triton_installed
+
+QUICK, STANDARD, FULL = "quick", "standard", "full"
+SECONDS = {QUICK: 20.0, STANDARD: 90.0, FULL: 300.0}
+"""The budget of each level."""
+
+_MODES = {
+    QUICK: ("bfloat16", "float32"),
+    STANDARD: ("bfloat16", "float16", "float32", "tf32", "float8_e4m3", "int8"),
+    FULL: (
+        *("bfloat16", "float16", "float32", "tf32", "float64", "float8_e4m3", "int8"),
+        *("mxfp8", "nvfp4", "complex64"),
+    ),
+}
+ALL_MODES = _MODES[FULL]
+"""The math modes that can be asked for."""
+
+_NONE_ON_CPU = ("tf32", "mxfp8", "nvfp4")
+"""Modes that exist on devices only."""
+
+_EXPERTS, _SKINNY_ROWS = 8, (1, 16, 64)
+_GROUPED_EDGE = {"cpu": 256, "cuda": 2048}
+_IRREGULAR_PAST_THE_CACHE = 2
+_LINK_SIZES = (1 << 12, 1 << 20, 1 << 26)
+_LARGEST_IRREGULAR = 1 << 28
+_SCALED_SHAPES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one group of rivals is a figure of: the fields that a `Measurement` takes over."""
+
+    unit: str
+    subject: str
+    quantity: str
+    size: int = 0
+    threads: int = 0
+
+
+@dataclass(slots=True)
+class Plan:
+    """All groups of one level.
+
+    Attributes:
+        questions: the rivals by group, with the problems behind the compute roofs.
+        figures: what each group measures.
+        modes: the math modes asked for, in order.
+        unsupported: modes that the device or its libraries lack, with the reason.
+    """
+
+    questions: Questions = field(default_factory=Questions)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    modes: tuple[str, ...] = ()
+    unsupported: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, group: str, figure: Figure, candidates: Iterable[Candidate]) -> None:
+        """Add a group of rivals; nothing where there are none."""
+        rivals = tuple(candidates)
+        if rivals:
+            self.questions.ask(group, rivals)
+            self.figures[group] = figure
+
+
+def modes_of(level: str, asked: tuple[str, ...], target: Target) -> tuple[str, ...]:
+    """The math modes of a level, or those asked for; without asking, none that a CPU never has."""
+    if asked:
+        return tuple(dict.fromkeys(asked))
+    on_cpu = target.torch_device == "cpu"
+    return tuple(m for m in _MODES[level] if not (on_cpu and m in _NONE_ON_CPU))
+
+
+def plan_of(
+    level: str, asked: tuple[str, ...], target: Target, most_flops: Callable[[str], float]
+) -> Plan:
+    """The groups of `level` for `target`.
+
+    Args:
+        level: one of `SECONDS`.
+        asked: modes that the user named; empty for the level's own.
+        target: the device.
+        most_flops: FLOPs that one call may have in a mode; 0 where the libraries lack it.
+    """
+    plan = Plan(modes=modes_of(level, asked, target))
+    sizes = {}
+    for mode in plan.modes:
+        sizes[mode] = most_flops(mode)
+        if not sizes[mode]:
+            plan.unsupported[mode] = "no library here multiplies matrices in it on this device"
+            continue
+        _ask_products(plan, mode, target, sizes[mode])
+        if level != QUICK:
+            _ask_variants(plan, level, mode, target, sizes[mode])
+    _ask_memory(plan, level, target)
+    _ask_units(plan, target, sizes.get("float32") or most_flops("float32"))
+    _ask_latency(plan, target)
+    if level != QUICK:
+        _ask_irregular(plan, level, target)
+        _ask_links(plan, target)
+    return plan
+
+
+def _ask_products(plan: Plan, mode: str, target: Target, most: float) -> None:
+    device = target.torch_device
+    group = f"flops {mode}"
+    if mode in MODES:
+        ask_standard(plan.questions, mode, target, most)
+        for m, n, k in _exact_products(target, most):
+            source = Source(product=Contraction(1, m, n, k, mode))
+            plan.questions.ask_source(mode, source, device)
+    largest = standard_products(target, most)[-2 if device == "cpu" else -1]
+    if mode in scaled.MODES:
+        for m, n, k in dict.fromkeys([largest, *_exact_products(target, most)[:_SCALED_SHAPES]]):
+            plan.questions.ask(group, scaled.candidates(mode, m, n, k, device))
+    source = Source(product=Contraction(1, *largest, mode))
+    plan.questions.ask(group, source.others(device))
+    plan.questions.sources.update({c.label: source for c in source.others(device)})
+    plan.figures[group] = Figure("matmul", mode, "FLOP")
+
+
+def _exact_products(target: Target, most: float) -> tuple[tuple[int, int, int], ...]:
+    if target.torch_device == "cpu":
+        return ()
+    found = waves.exact_products(target.units, ks=(8192,))
+    return tuple(shape for shape in found if 2 * shape[0] * shape[1] * shape[2] <= most)
+
+
+def _ask_variants(plan: Plan, level: str, mode: str, target: Target, most: float) -> None:
+    """Convolution, attention, threads, batched, grouped and skinny products of one mode."""
+    device = target.torch_device
+    rivals = [
+        candidate
+        for problem in standard_convolutions(mode, most)
+        for candidate in convolution.candidates(problem, device)
+    ]
+    plan.ask(f"convolution {mode}", Figure("convolution", mode, "FLOP"), rivals)
+    for problem in attention.problems(mode, most / 2)[: None if level == FULL else 4]:
+        mask = "causal" if problem.causal else "full"
+        for way in ("forward", "backward"):
+            subject = f"{mode} {way} {mask} {problem.head_dim}"
+            found = [c for c in attention.candidates(problem, device) if f" {way} " in c.name]
+            plan.ask(f"attention {subject}", Figure("attention", subject, "FLOP"), found)
+    if device == "cpu":
+        _ask_threads(plan, mode, target, most)
+    if level == FULL:
+        _ask_shapes(plan, mode, target, most)
+
+
+def _ask_threads(plan: Plan, mode: str, target: Target, most: float) -> None:
+    count = 1
+    while count < target.cores:
+        m, n, k = standard_products(target, most * count / target.cores)[-2]
+        rivals = [
+            on_threads(candidate, count)
+            for candidate in matmul.candidates(mode, 1, m, n, k)
+            if candidate.library != "NumPy"  # its threads cannot be told
+        ]
+        subject = f"{mode} on {count} thread{'s' * (count != 1)}"
+        figure = Figure("matmul", subject, "FLOP", threads=count)
+        plan.ask(f"threads {subject}", figure, rivals)
+        count *= 2
+
+
+def _ask_shapes(plan: Plan, mode: str, target: Target, most: float) -> None:
+    device = target.torch_device
+    edge = _GROUPED_EDGE[device]
+    figures = [
+        (f"{mode} batched", matmul.candidates(mode, _EXPERTS, edge, edge, edge, device)),
+        (f"{mode} grouped", grouped.candidates(mode, _EXPERTS, edge, edge, edge, device)),
+    ]
+    wide = 4 * edge
+    for rows in _SKINNY_ROWS:
+        if 2 * rows * wide * wide <= most:
+            skinny = matmul.candidates(mode, 1, rows, wide, wide, device)
+            figures.append((f"{mode} {rows} rows", skinny))
+    for subject, rivals in figures:
+        plan.ask(f"shape {subject}", Figure("matmul", subject, "FLOP"), rivals)
+
+
+def _ask_memory(plan: Plan, level: str, target: Target) -> None:
+    device = target.torch_device
+    sizes = footprints(target.cache_bytes)
+    if level == QUICK:
+        sizes = (sizes[0], *sizes[-2:])
+    for mix in ("read", "copy") if level == QUICK else memory.MIXES:
+        for size in sizes:
+            rivals = [*memory.candidates(mix, size, device), *_other_memory(mix, size, target)]
+            plan.ask(f"bytes {mix} {size}", Figure("memory", mix, "B", size), rivals)
+
+
+def _other_memory(mix: str, size: int, target: Target) -> tuple[Candidate, ...]:
+    if target.torch_device == "cpu":
+        return jax_memory.cpu_candidates(mix, size) if mix in jax_memory.MIXES else ()
+    if not triton_installed():
+        return ()
+    from goodput_kernels import triton_memory
+
+    return triton_memory.candidates(mix, size, target.torch_device)
+
+
+def _ask_units(plan: Plan, target: Target, most: float) -> None:
+    ask_pointwise(plan.questions, target, most)
+    plan.figures["vector"] = Figure("vector", "float32 multiply-add", "FLOP")
+    plan.figures["special"] = Figure("special", "float32, the fastest function", "calls")
+    plan.figures["floor"] = Figure("latency", "shortest operator", "calls")
+
+
+def _ask_latency(plan: Plan, target: Target) -> None:
+    device = target.torch_device
+    kinds = {
+        "eager operator": latency.eager_candidates(device),
+        "empty kernel on a stream": latency.stream_candidates(device),
+        "node of a graph": latency.graph_candidates(device),
+        "kernel and wait": latency.round_trip_candidates(device),
+    }
+    for subject, rivals in kinds.items():
+        plan.ask(f"latency {subject}", Figure("latency", subject, "calls"), rivals)
+
+
+def _ask_irregular(plan: Plan, level: str, target: Target) -> None:
+    size = _IRREGULAR_PAST_THE_CACHE * (target.cache_bytes or UNKNOWN_CACHE)
+    size = min(size, _LARGEST_IRREGULAR)
+    for operation, lengths in irregular.OPERATIONS.items():
+        for together in lengths if level == FULL else lengths[-1:]:
+            rivals = irregular.candidates(operation, size, together, target.torch_device)
+            subject = f"{operation}, {together} bytes"
+            plan.ask(f"irregular {subject}", Figure("irregular", subject, "B", size), rivals)
+
+
+def _ask_links(plan: Plan, target: Target) -> None:
+    for size in _LINK_SIZES:
+        for direction in link.DIRECTIONS:
+            rivals = link.candidates(direction, size, target.torch_device)
+            for memory_kind in ("pinned", "pageable"):
+                found = [c for c in rivals if f" {memory_kind} " in c.name]
+                subject = f"{direction} {memory_kind}"
+                plan.ask(f"link {subject} {size}", Figure("link", subject, "B", size), found)
