@@ -77,7 +77,10 @@ def test_in_mixed_steps_counts_that_disagree_say_nothing():
         for s in (0, 1)
     ]
     joined = join(
-        trace_of(rows), WorkPass((entry("aten::sdpa", Work(flops=80, dense_flops=80)),)), (), mixed=True
+        trace_of(rows),
+        WorkPass((entry("aten::sdpa", Work(flops=80, dense_flops=80)),)),
+        (),
+        mixed=True,
     )
     assert joined.invocations.flops.tolist() == [100, 100]
     assert joined.warnings == ()
