@@ -7,6 +7,8 @@ from goodput.formulas import (
     aten_attention,
     aten_convolution,
     aten_creation,
+    aten_ctc,
+    aten_distance,
     aten_factorisation,
     aten_indexing,
     aten_matrix,
@@ -14,9 +16,11 @@ from goodput.formulas import (
     aten_normalization,
     aten_optimizer,
     aten_pointwise,
+    aten_quantized,
     aten_recurrent,
     aten_reduction,
     aten_resampling,
+    aten_spectral,
     aten_transformer,
 )
 
@@ -25,6 +29,8 @@ MODULES = (
     aten_attention,
     aten_convolution,
     aten_creation,
+    aten_ctc,
+    aten_distance,
     aten_factorisation,
     aten_indexing,
     aten_matrix,
@@ -32,9 +38,11 @@ MODULES = (
     aten_normalization,
     aten_optimizer,
     aten_pointwise,
+    aten_quantized,
     aten_recurrent,
     aten_reduction,
     aten_resampling,
+    aten_spectral,
     aten_transformer,
 )
 """The modules whose formulas are registered."""

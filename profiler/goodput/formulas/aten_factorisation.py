@@ -1,7 +1,7 @@
 """PyTorch's factorisations, solves, Fourier transforms and odd contractions in neutral terms.
 
-Eigenvalue and singular value decompositions iterate until the data says stop: they have no formula
-and are listed by their time.
+Eigenvalue and singular value decompositions iterate until the data says stop: what is counted of
+them is said in `goodput.formulas.spectral`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import TypeAlias
 from goodput.formulas import factorisation
 from goodput.formulas.aten_arguments import flag, integer, integers, tensor, text
 from goodput.formulas.contraction import (
-    contraction,
-    pair_distances,
     real_products,
     trilinear,
 )
@@ -23,10 +21,6 @@ from goodput.formulas.registry import Formula, register
 from goodput.work import Call, TensorSpec, Work
 
 Square: TypeAlias = Callable[[int], Work]
-
-_CDIST_BY_PRODUCT, _CDIST_DIRECT = 1, 2
-_CDIST_LIMIT = 25
-"""cdist takes the matrix product where either set has more points than this (ATen Distance.cpp)."""
 
 
 def _batch(spec: TensorSpec) -> int:
@@ -227,34 +221,6 @@ def _spectrum_bytes(call: Call, source: TensorSpec, sizes: list[int]) -> int:
         return math.prod(half) * source.item_bytes * 2
     item = source.item_bytes // 2 if call.name == "aten::_fft_c2r" else source.item_bytes
     return math.prod(sizes) * item
-
-
-@_matrix("aten::_cdist_forward")
-def _cdist(call: Call) -> Work | None:
-    """Distances of [..., p, features] and [..., r, features].
-
-    Euclidean ones of many points are one product, with the two squared norms as two more features.
-    """
-    first, second, power = tensor(call, 0), tensor(call, 1), call.inputs[2:3]
-    if first is None or second is None:
-        return None
-    p, features = first.shape[-2:]
-    r = second.shape[-2]
-    batch = max(_batch(first), _batch(second))
-    euclidean = power == (2,)
-    work = (
-        contraction(batch, p, r, features + 2) + Work(special=batch * p * r)
-        if euclidean and _by_product(integer(call, 3) or 0, p, r)
-        else pair_distances(batch * p * r, features)
-    )
-    read = first.bytes + second.bytes
-    return work + Work(bytes_read=read, bytes_written=batch * p * r * first.item_bytes)
-
-
-def _by_product(compute_mode: int, p: int, r: int) -> bool:
-    if compute_mode == _CDIST_BY_PRODUCT:
-        return True
-    return compute_mode != _CDIST_DIRECT and max(p, r) > _CDIST_LIMIT
 
 
 def _expanded(spec: TensorSpec, dims: tuple[int, ...]) -> dict[int, int]:

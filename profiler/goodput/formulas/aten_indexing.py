@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from goodput.formulas.aten_recorded import (
@@ -88,7 +89,10 @@ def selected(call: Call) -> Work:
 
 
 def indexed_shape(source: TensorSpec, indices: Argument) -> tuple[int, ...]:
-    """The shape of `source[indices]`; traces do not record the list, and a mask's count is data.
+    """The shape of `source[indices]`, where the list is known and a mask's count is not wanted.
+
+    torch 2.13 writes nothing of a list of optional tensors into a trace, and no element type of any
+    list, so that what has a mask's shape may be one.
 
     Raises:
         UnrecordedError: the list is missing, or has a mask.
@@ -96,7 +100,7 @@ def indexed_shape(source: TensorSpec, indices: Argument) -> tuple[int, ...]:
     if not isinstance(indices, tuple) or not indices:
         raise UnrecordedError
     found = [(axis, item) for axis, item in enumerate(indices) if isinstance(item, TensorSpec)]
-    if not found or any(item.dtype in ("bool", "uint8") for _, item in found):
+    if not found or any(_may_be_mask(source, axis, item) for axis, item in found):
         raise UnrecordedError
     places = [axis for axis, _ in found]
     inner = broadcast(item.shape for _, item in found)
@@ -107,9 +111,19 @@ def indexed_shape(source: TensorSpec, indices: Argument) -> tuple[int, ...]:
     return (*before, *inner, *after)
 
 
+def _may_be_mask(source: TensorSpec, axis: int, index: TensorSpec) -> bool:
+    """Whether an index may be a mask; a floating one stands for an element type not recorded."""
+    if index.dtype in ("bool", "uint8"):
+        return True
+    covered = source.shape[axis : axis + len(index.shape)]
+    return is_floating(index.dtype) and index.shape == covered
+
+
 def _index_tensors(indices: Argument) -> tuple[TensorSpec, ...]:
+    """The tensors of the list; what indexes and has no element type is int64."""
     items = indices if isinstance(indices, tuple) else ()
-    return tuple(item for item in items if isinstance(item, TensorSpec))
+    found = (item for item in items if isinstance(item, TensorSpec))
+    return tuple(replace(i, dtype="int64") if is_floating(i.dtype) else i for i in found)
 
 
 def indexed(call: Call) -> Work:

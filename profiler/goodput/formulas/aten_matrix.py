@@ -98,16 +98,21 @@ def _sparse_work(call: Call) -> Work | None:
     return product.work
 
 
-def _family(*names: str, operand: int = 0) -> Callable[[Reader], Reader]:
+def family(*names: str, operand: int = 0, mode: str = "") -> Callable[[Reader], Reader]:
+    """A decorator that makes a reader the one of the operators `names`, and so their formula.
+
+    `operand` and `mode` are those of `matrix_operator`.
+    """
+
     def decorate(reader: Reader) -> Reader:
         _READERS.update(dict.fromkeys(names, reader))
-        matrix_operator(*names, operand=operand)(register(*names)(_work))
+        matrix_operator(*names, operand=operand, mode=mode)(register(*names)(_work))
         return reader
 
     return decorate
 
 
-def _plain(left: TensorSpec, right: TensorSpec, result: str) -> Product:
+def plain(left: TensorSpec, right: TensorSpec, result: str) -> Product:
     """`[..., m, k] x [..., k, n]`."""
     *outer, m, k = left.shape
     n = right.shape[-1]
@@ -126,25 +131,20 @@ def _added(
     )
 
 
-def _biased(product: Product, bias: TensorSpec | None) -> Product:
+def biased(product: Product, bias: TensorSpec | None) -> Product:
+    """The product with a bias added, if there is one."""
     return _added(product, bias, 1, 1) if bias else product
 
 
-@_family("aten::mm", "aten::bmm")
+@family("aten::mm", "aten::bmm")
 def _mm(call: Call) -> Product | None:
     left, right = tensor(call, 0), tensor(call, 1)
     if left is None or right is None:
         return None
-    return _plain(left, right, dtype(call, 2, left.dtype))
+    return plain(left, right, dtype(call, 2, left.dtype))
 
 
-@_family("aten::_int_mm")
-def _int_mm(call: Call) -> Product | None:
-    left, right = tensor(call, 0), tensor(call, 1)
-    return None if left is None or right is None else _plain(left, right, "int32")
-
-
-@_family("aten::mv")
+@family("aten::mv")
 def _mv(call: Call) -> Product | None:
     matrix, vector = tensor(call, 0), tensor(call, 1)
     return None if matrix is None or vector is None else _matrix_vector(matrix, vector)
@@ -155,7 +155,7 @@ def _matrix_vector(matrix: TensorSpec, vector: TensorSpec) -> Product:
     return Product(1, m, 1, k, (matrix, vector), (m,), matrix.dtype)
 
 
-@_family("aten::dot", "aten::vdot")
+@family("aten::dot", "aten::vdot")
 def _dot(call: Call) -> Product | None:
     left, right = tensor(call, 0), tensor(call, 1)
     if left is None or right is None:
@@ -177,21 +177,21 @@ def _has_out_dtype(call: Call) -> bool:
     return last is not None and not isinstance(last, TensorSpec)
 
 
-@_family("aten::addmm", "aten::addmm_", "aten::baddbmm", "aten::baddbmm_", operand=1)
+@family("aten::addmm", "aten::addmm_", "aten::baddbmm", "aten::baddbmm_", operand=1)
 def _addmm(call: Call) -> Product | None:
     addend, left, right = tensor(call, 0), tensor(call, 1), tensor(call, 2)
     if addend is None or left is None or right is None:
         return None
     result = dtype(call, 3, left.dtype) if _has_out_dtype(call) else left.dtype
-    return _added(_plain(left, right, result), addend, *_scales(call))
+    return _added(plain(left, right, result), addend, *_scales(call))
 
 
-@_family("aten::_addmm_activation", operand=1)
+@family("aten::_addmm_activation", operand=1)
 def _addmm_activation(call: Call) -> Product | None:
     addend, left, right = tensor(call, 0), tensor(call, 1), tensor(call, 2)
     if addend is None or left is None or right is None:
         return None
-    product = _plain(left, right, left.dtype)
+    product = plain(left, right, left.dtype)
     elements = math.prod(product.output)
     # ReLU is one maximum; GELU is 0.5 x (1 + erf(x / sqrt 2)): 4 FLOP and one special function.
     gelu = Work(vector_flops=4 * elements, special=elements)
@@ -199,7 +199,7 @@ def _addmm_activation(call: Call) -> Product | None:
     return _added(product, addend, number(call, 4, 1), number(call, 3, 1), activation)
 
 
-@_family("aten::addbmm", "aten::addbmm_", operand=1)
+@family("aten::addbmm", "aten::addbmm_", operand=1)
 def _addbmm(call: Call) -> Product | None:
     addend, left, right = tensor(call, 0), tensor(call, 1), tensor(call, 2)
     if addend is None or left is None or right is None:
@@ -211,7 +211,7 @@ def _addbmm(call: Call) -> Product | None:
     return _added(product, addend, *_scales(call))
 
 
-@_family("aten::addmv", "aten::addmv_", operand=1)
+@family("aten::addmv", "aten::addmv_", operand=1)
 def _addmv(call: Call) -> Product | None:
     addend, matrix, vector = tensor(call, 0), tensor(call, 1), tensor(call, 2)
     if addend is None or matrix is None or vector is None:
@@ -234,7 +234,7 @@ def _scaled(
     m, n, k = left.shape[0], right.shape[1], _unpacked(left, 1)
     vector = Work(vector_flops=m * n)
     product = Product(1, m, n, k, (left, right), (m, n), result, also_read=scales, vector=vector)
-    return _biased(product, bias)
+    return biased(product, bias)
 
 
 def _first_dtype(call: Call) -> str:
@@ -242,13 +242,13 @@ def _first_dtype(call: Call) -> str:
     return left.dtype if left else ""
 
 
-@_family("aten::_scaled_mm")
+@family("aten::_scaled_mm")
 def _scaled_mm(call: Call) -> Product | None:
     scales = tuple(spec for spec in (tensor(call, 2), tensor(call, 3)) if spec)
     return _scaled(call, scales, tensor(call, 4), dtype(call, 6, _first_dtype(call)))
 
 
-@_family("aten::_scaled_mm_v2")
+@family("aten::_scaled_mm_v2")
 def _scaled_mm_v2(call: Call) -> Product | None:
     scales = tensors(call, 2) + tensors(call, 5)
     return _scaled(call, scales, tensor(call, 8), dtype(call, 9, _first_dtype(call)))
@@ -279,21 +279,21 @@ def _grouped(
     product = Product(
         batch, m, n, k, (left, right), outputs[stacked], result, also_read=read, vector=vector
     )
-    return _biased(product, tensor(call, offsets + 1))
+    return biased(product, tensor(call, offsets + 1))
 
 
-@_family("aten::_grouped_mm")
+@family("aten::_grouped_mm")
 def _grouped_mm(call: Call) -> Product | None:
     return _grouped(call, 2, (), dtype(call, 4, _first_dtype(call)))
 
 
-@_family("aten::_scaled_grouped_mm")
+@family("aten::_scaled_grouped_mm")
 def _scaled_grouped_mm(call: Call) -> Product | None:
     scales = tuple(spec for spec in (tensor(call, 2), tensor(call, 3)) if spec)
     return _grouped(call, 4, scales, dtype(call, 7, "bfloat16"))
 
 
-@_family("aten::_scaled_grouped_mm_v2")
+@family("aten::_scaled_grouped_mm_v2")
 def _scaled_grouped_mm_v2(call: Call) -> Product | None:
     return _grouped(call, 8, tensors(call, 2) + tensors(call, 5), dtype(call, 10, "bfloat16"))
 
@@ -304,16 +304,16 @@ def _transposed(left: TensorSpec, weight: TensorSpec, bias: TensorSpec | None) -
     n = weight.shape[0]
     output = (*outer, n)
     product = Product(1, math.prod(outer), n, k, (left, weight), output, left.dtype)
-    return _biased(product, bias)
+    return biased(product, bias)
 
 
-@_family("aten::mkldnn_linear")
+@family("aten::mkldnn_linear")
 def _mkldnn_linear(call: Call) -> Product | None:
     left, weight = tensor(call, 0), tensor(call, 1)
     return None if left is None or weight is None else _transposed(left, weight, tensor(call, 2))
 
 
-@_family("mkldnn::_linear_pointwise")
+@family("mkldnn::_linear_pointwise")
 def _linear_pointwise(call: Call) -> Product | None:
     """`(X, W, B, attr, ...)`, or with a second operand `(X, other, W, B, attr)`.
 
@@ -336,23 +336,10 @@ def _pointwise(product: Product, other: TensorSpec | None) -> Product:
     return replace(product, vector=product.vector + once)
 
 
-@_family("mkl::_mkl_linear")
+@family("mkl::_mkl_linear")
 def _mkl_linear(call: Call) -> Product | None:
     left, weight = tensor(call, 0), tensor(call, 2)
     return None if left is None or weight is None else _transposed(left, weight, tensor(call, 3))
-
-
-@_family("aten::_weight_int8pack_mm")
-def _weight_int8pack_mm(call: Call) -> Product | None:
-    """Weights are read as int8 and multiplied in the activations' dtype, then scaled by column."""
-    left, weight, scales = tensor(call, 0), tensor(call, 1), tensor(call, 2)
-    if left is None or weight is None:
-        return None
-    m, k = left.shape
-    n = weight.shape[0]
-    product = Product(1, m, n, k, (left, weight), (m, n), left.dtype)
-    read = (scales,) if scales else ()
-    return replace(product, also_read=read, vector=Work(vector_flops=m * n))
 
 
 @register("aten::addr", "aten::addr_")

@@ -56,11 +56,3 @@ def trilinear(first: int, second: int) -> Work:
     """A three-operand product summed in two stages, `first` and `second` multiply-adds each."""
     flops = 2 * (first + second)
     return Work(flops=flops, dense_flops=flops)
-
-
-def pair_distances(pairs: int, coordinates: int) -> Work:
-    """Distances of `pairs` of points taken coordinate by coordinate.
-
-    Subtract, raise and add: 3 vector FLOP a coordinate, and one root a pair.
-    """
-    return Work(vector_flops=3 * pairs * coordinates, special=pairs)

@@ -1,8 +1,7 @@
 """Factorisations, solves and Fourier transforms in neutral terms, as leading-order counts.
 
 Pure integers, floor of the leading terms. Sources: Golub & Van Loan, Matrix Computations, 4th ed.
-(sections named below); LAPACK Working Note 41, appendix C, for forming and applying Q. Iterative
-ones (eigenvalues, singular values) depend on the data and are not here.
+(sections named below); LAPACK Working Note 41, appendix C, for forming and applying Q.
 """
 
 from __future__ import annotations
@@ -70,6 +69,16 @@ def apply_q(m: int, n: int, reflectors: int) -> Work:
     """Q of `reflectors` reflectors times a [m, n]: `4 m n r - 2 n r^2` (LAWN 41, ormqr)."""
     r = reflectors
     return _useful(4 * m * n * r - 2 * n * r * r)
+
+
+def least_squares(m: int, n: int, columns: int) -> Work:
+    """The least-squares (or least-norm) solution of [m, n] for `columns` right-hand sides by QR.
+
+    QR (or LQ), Q^T b, and one triangular system of r = min(m, n) (section 5.3.2).
+    """
+    r, longest = min(m, n), max(m, n)
+    applied = apply_q(longest, columns, r)
+    return householder_qr(m, n) + applied + triangular_solve(r, columns)
 
 
 def fourier_transform(numel: int, length: int, *, real: bool = False) -> Work:

@@ -8,20 +8,23 @@ from goodput.formulas.registry import Formula
 from goodput.work import Call, TensorSpec
 
 _OPERANDS: dict[str, int] = {}
+_MODES: dict[str, str] = {}
 _FLOATING = ("float", "bfloat", "complex")
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
 
-def matrix_operator(*names: str, operand: int = 0) -> Callable[[Formula], Formula]:
+def matrix_operator(*names: str, operand: int = 0, mode: str = "") -> Callable[[Formula], Formula]:
     """A decorator that declares operators `names` as matrix-class.
 
     Args:
         names: qualified operator names.
         operand: place of the first matrix operand, whose dtype is the operator's mode.
+        mode: the mode where it is not the operand's dtype: the operator converts what it is given.
     """
 
     def decorate(formula: Formula) -> Formula:
         _OPERANDS.update(dict.fromkeys(names, operand))
+        _MODES.update(dict.fromkeys(names, mode) if mode else {})
         return formula
 
     return decorate
@@ -53,6 +56,8 @@ def _matrix_mode(call: Call) -> str:
     operand = call.inputs[place] if place < len(call.inputs) else None
     if not isinstance(operand, TensorSpec):
         return ""
+    if call.name in _MODES:
+        return _MODES[call.name]
     mode = _real(operand)
     return "tf32" if mode == "float32" and call.attributes.get("tf32") is True else mode
 

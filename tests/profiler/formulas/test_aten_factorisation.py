@@ -71,11 +71,6 @@ def test_complete_qr_and_householder_products() -> None:
     assert flops("ormqr", spec(40, 8), spec(8), spec(3, 40), False) == 4 * 40 * 3 * 8 - 2 * 3 * 64
 
 
-def test_iterative_ones_have_no_formula() -> None:
-    assert not has_formula("aten::_linalg_eigh")
-    assert not has_formula("aten::_linalg_svd")
-
-
 def test_fourier_transforms_as_pytorch_calls_them(calls_of) -> None:
     torch = pytest.importorskip("torch")
 
@@ -108,21 +103,6 @@ def test_bilinear_products_as_pytorch_calls_them(calls_of) -> None:
     )
 
 
-def test_distances_by_product_and_one_by_one() -> None:
-    few, many = (spec(10, 16), spec(12, 16)), (spec(32, 16), spec(40, 16))
-    one = work_of(Call("aten::_cdist_forward", (*few, 2.0, None)))
-    assert one is not None
-    assert (one.flops, one.vector_flops, one.special) == (0, 3 * 120 * 16, 120)
-    product = work_of(Call("aten::_cdist_forward", (*many, 2.0, None)))
-    assert product is not None
-    assert (product.flops, product.special) == (2 * 32 * 40 * 18, 1280)
-    direct = work_of(Call("aten::_cdist_forward", (*many, 2.0, 2)))
-    manhattan = work_of(Call("aten::_cdist_forward", (*many, 1.0, None)))
-    assert direct is not None
-    assert direct == manhattan
-    assert direct.vector_flops == 3 * 1280 * 16
-
-
 def test_solves_as_pytorch_calls_them(calls_of) -> None:
     torch = pytest.importorskip("torch")
     a = torch.eye(N) * N
@@ -142,7 +122,7 @@ def test_solves_as_pytorch_calls_them(calls_of) -> None:
 
 
 NAMES = ("linalg_cholesky_ex", "linalg_lu_factor_ex", "_linalg_solve_ex", "linalg_qr", "_fft_c2c")
-NAMES += ("_cdist_forward", "_trilinear", "triangular_solve", "ormqr", "linalg_inv_ex", "geqrf")
+NAMES += ("_trilinear", "triangular_solve", "ormqr", "linalg_inv_ex", "geqrf")
 
 
 def test_calls_without_shapes_are_unknown() -> None:

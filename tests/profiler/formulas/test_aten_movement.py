@@ -214,3 +214,12 @@ def test_indexed_shapes_agree_with_torch(places):
     indices = tuple(TensorSpec((2, 1), "int64") if p in places else None for p in range(3))
 
     assert indexed_shape(TensorSpec(shape, "float32"), indices) == expected
+
+
+def test_an_index_without_an_element_type_is_an_integer_unless_it_may_be_a_mask() -> None:
+    source = TensorSpec((4, 6), "float32")
+    untyped = work_of(Call("aten::index", (source, (TensorSpec((3,), "float32"),))))
+    typed = work_of(Call("aten::index", (source, (TensorSpec((3,), "int64"),))))
+    assert untyped == typed
+    for shape in ((4,), (4, 6)):
+        assert work_of(Call("aten::index", (source, (TensorSpec(shape, "float32"),)))) is None

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from goodput.formulas.contraction import (
     contraction,
     epilogue,
-    pair_distances,
     real_products,
     trilinear,
 )
@@ -65,4 +64,3 @@ def test_an_epilogue_is_vector_work(alpha, beta, dtype, each) -> None:
 @given(SIZE, SIZE)
 def test_other_products(first: int, second: int) -> None:
     assert trilinear(first, second).flops == 2 * (first + second)
-    assert pair_distances(first, second) == Work(vector_flops=3 * first * second, special=first)

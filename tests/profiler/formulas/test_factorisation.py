@@ -67,6 +67,15 @@ def test_applying_q_of_full_order(m: int, n: int) -> None:
     assert factorisation.apply_q(m, n, m).flops == 2 * m * m * n
 
 
+@given(SIZE, SIZE, SIZE)
+def test_least_squares_is_a_qr_its_q_applied_and_a_triangular_solve(n, extra, columns) -> None:
+    m = n + extra
+    work = factorisation.least_squares(m, n, columns)
+    closed = 2 * n * n * (m - n / 3) + 4 * m * n * columns - n * n * columns
+    assert abs(work.flops - closed) < 2
+    assert work == factorisation.least_squares(n, m, columns)
+
+
 @given(st.integers(0, 20), st.integers(0, 100))
 def test_a_fourier_transform_is_vector_work(log: int, batch: int) -> None:
     length = 2**log
