@@ -11,10 +11,13 @@ from goodput.calibration.validity import LIMIT
 from goodput.capacity.datasheet import MIXES, full_row_of
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
 from goodput.measure.bouts import CONTENDED, Outcome, Result, describe
+from goodput.measure.statistics import spread
 from goodput.units import percent, si
 
 CONTENDED_WORD = "contended"
-"""How the warning begins that a device was shared while it was measured."""
+"""How the warnings begin that a device was shared while it was measured."""
+
+_BOUTS_DIFFER = f"{CONTENDED_WORD}: the bouts"
 
 
 def peak_of(result: Result, share: float, date: str) -> Peak:
@@ -52,7 +55,7 @@ def extend(
         kind, _, mode = group.partition(" ")
         if kind != "flops":
             continue
-        if _impossible(capacity, mode, peak):
+        if impossible(capacity, mode, peak):
             rejected.append(_rejection(mode, peak))
         elif mode not in flops or peak.rate > flops[mode].rate:
             flops[mode] = peak
@@ -69,12 +72,13 @@ def extend(
         bandwidth=_bandwidth(capacity, found),
         floor_seconds=_floor(capacity, found),
         measured_at=date,
-        warnings=_distinct([*capacity.warnings, *rejected, *_contended(outcome.winners)]),
+        warnings=tuple(dict.fromkeys([*capacity.warnings, *rejected])),
     )
-    return replace(profile, capacity=capacity, winners=winners)
+    return replace(profile, capacity=with_contention(capacity), winners=winners)
 
 
-def _impossible(capacity: Capacity, mode: str, peak: Peak) -> bool:
+def impossible(capacity: Capacity, mode: str, peak: Peak) -> bool:
+    """Whether `peak` is above what the device does in `mode` at its highest clock."""
     row = full_row_of(capacity.device.name)
     ceiling = row.ceiling_flops_per_s(mode) if row else None
     return ceiling is not None and peak.rate > LIMIT * ceiling
@@ -119,27 +123,43 @@ def _floor(capacity: Capacity, found: dict[str, Peak]) -> float:
     return min([*known, *measured], default=0.0)
 
 
-def _contended(winners: dict[str, Result]) -> tuple[str, ...]:
-    unsteady = {group: result for group, result in winners.items() if result.contended}
-    if not unsteady:
-        return ()
-    worst = max(unsteady, key=lambda group: unsteady[group].spread)
-    most = f"most: {_roof(worst)}, {percent(unsteady[worst].spread, 0)}"
-    sentence = (
-        f"{CONTENDED_WORD}: {len(unsteady)} of {len(winners)} roofs differ by more than "
-        f"{percent(CONTENDED, 0)} between bouts ({most}), so other work shared the device while "
-        "it was measured"
-    )
-    return (sentence,)
+def with_contention(capacity: Capacity) -> Capacity:
+    """`capacity` with a sentence on the roofs whose bouts differ, in place of an earlier one."""
+    roofs = _roofs(capacity)
+    differ = {name: spread(peak.provenance.samples or (1.0,)) for name, peak in roofs.items()}
+    unsteady = {name: by for name, by in differ.items() if by > CONTENDED}
+    told = []
+    if unsteady:
+        worst = max(unsteady, key=lambda name: unsteady[name])
+        told.append(
+            f"{_BOUTS_DIFFER} of {len(unsteady)} of {len(roofs)} roofs differ by more than "
+            f"{percent(CONTENDED, 0)} (most: {worst}, {percent(unsteady[worst], 0)}), so other "
+            "work shared the device while they were measured"
+        )
+    return replace(capacity, warnings=retold(capacity.warnings, _BOUTS_DIFFER, told))
 
 
-def _roof(group: str) -> str:
-    """The name of a group of rivals for people, e.g. `bytes read 33554432`."""
-    kind, *rest = group.split()
-    if kind == "bytes":
-        return f"{rest[0]} bandwidth at {si(int(rest[1]), 'B')}"
-    return f"{rest[0]} products" if kind == "flops" else kind
+def _roofs(capacity: Capacity) -> dict[str, Peak]:
+    """The measured roofs by their names for people; one that stands in two places once."""
+    products = {f"{mode} products": peak for mode, peak in capacity.flops_per_s.items()}
+    units = {"vector": capacity.vector, "special": capacity.special}
+    memory = {
+        f"{mix} bandwidth at {si(point.footprint_bytes, 'B')}": point.peak
+        for mix, points in capacity.bandwidth.items()
+        for point in points
+    }
+    own = {
+        name: peak
+        for name, peak in units.items()
+        if peak is not None and peak not in products.values()
+    }
+    return {**products, **own, **memory}
 
 
-def _distinct(sentences: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(sentences))
+def retold(warnings: Iterable[str], kind: str, sentences: Iterable[str]) -> tuple[str, ...]:
+    """`warnings` and `sentences`, without the earlier ones that begin with `kind`.
+
+    A profile is extended by many runs, and each would leave a sentence of the same kind.
+    """
+    earlier = (word for word in warnings if not word.startswith(kind))
+    return tuple(dict.fromkeys([*earlier, *sentences]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
+from goodput.calibration.neighbours import others_seconds
 from goodput.calibration.questions import Target
 from goodput.capacity.datasheet import row_of
 from goodput.device import DeviceIdentity
@@ -41,6 +43,21 @@ def protocol_of(target: Target) -> Protocol:
 
 
 @contextmanager
+def other_frameworks(target: Target) -> Iterator[None]:
+    """JAX in its quiet state, where a CPU's roofs are measured and JAX is installed.
+
+    To be opened before JAX computes anything: how many threads XLA:CPU has is settled then.
+    """
+    if target.torch_device != "cpu" or find_spec("jax") is None:
+        yield
+        return
+    from goodput.frontends.jax_bench import quiet_jax
+
+    with quiet_jax(cores_in_use()):
+        yield
+
+
+@contextmanager
 def open_bench(
     target: Target, clock: Clock, seconds: float, progress: Callable[[str], None] | None
 ) -> Iterator[Bench]:
@@ -55,4 +72,6 @@ def open_bench(
             protocol=protocol_of(target),
             deadline=clock.now() + seconds,
             progress=progress or (lambda _: None),
+            others=(lambda: others_seconds(clock)) if on_cpu else (lambda: None),
+            cores=target.cores,
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from goodput.calibration import cache
-from goodput.calibration.bench import open_bench, target_of
+from goodput.calibration.bench import open_bench, other_frameworks, target_of
 from goodput.calibration.cache import Profile
 from goodput.calibration.device import best_device, software_versions
 from goodput.calibration.figures import Circumstances
@@ -127,7 +127,11 @@ class _Job:
         seconds = SECONDS[self.level] - self._reserve()
         plan = Plan()
         readings: tuple[Reading, ...] = ()
-        with watch as clocks, open_bench(target, self.clock, seconds, self.progress) as usual:
+        with (
+            watch as clocks,
+            open_bench(target, self.clock, seconds, self.progress) as usual,
+            other_frameworks(target),
+        ):
             bench = self._tuned(usual, target)
             try:
                 with _terminable():
@@ -271,8 +275,8 @@ class _Job:
     def _most(self, mode: str, target: Target, bench: Bench) -> float:
         """FLOPs of a call in `mode`; modes with kernels of their own have the size of float8."""
         if mode not in MODES:
-            return most_flops("bfloat16", target, bench)
-        return most_flops(mode, target, bench)
+            mode = "bfloat16"
+        return most_flops(mode, target, bench, all_backends=True)
 
     def _fit_memory(self, plan: Plan, target: Target) -> None:
         """Leave out what does not fit into the device's free memory, and say so."""

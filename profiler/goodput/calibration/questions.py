@@ -221,7 +221,8 @@ def ask_pointwise(questions: Questions, target: Target, most_flops: float) -> No
     """The vector and special-function units, and the shortest operator.
 
     A strict float32 product is a chain of multiply-adds on the vector units of a CPU or an NVIDIA
-    GPU, so it stands among the rivals there; AMD's matrix units run it.
+    GPU, so it stands among the rivals there; AMD's matrix units run it. With `most_flops` 0 it
+    does not: the roof of float32 is measured anyway, and the vector roof is at least that one.
     """
     device = target.torch_device
     on_cpu = device == "cpu"
@@ -229,12 +230,15 @@ def ask_pointwise(questions: Questions, target: Target, most_flops: float) -> No
     questions.ask("special", pointwise.special_candidates(count, device))
     questions.ask("vector", [pointwise.multiply_add_candidate(count, device)])
     if on_cpu:
+        # One thread may beat all where others share the cores: whatever was reached is a roof.
         alone = pointwise.special_candidates(_CPU_VALUES_ALONE, device)
         questions.ask("special", map(one_thread, alone))
-    if not on_cpu:
+        multiply_add = pointwise.multiply_add_candidate(_CPU_VALUES_ALONE, device)
+        questions.ask("vector", [one_thread(multiply_add)])
+    else:
         questions.ask("special", [register_chain.special_candidate()])
         questions.ask("vector", [register_chain.multiply_add_candidate()])
-    if target.kind != "hip":
+    if target.kind != "hip" and most_flops:
         for m, n, k in standard_products(target, most_flops)[-2:]:
             questions.ask("vector", matmul.candidates("float32", 1, m, n, k, device))
     questions.ask("floor", latency.candidates(device))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from goodput.calibration import cache
-from goodput.calibration.assemble import CONTENDED_WORD, extend, higher, raised
+from goodput.calibration.assemble import CONTENDED_WORD, extend, higher, raised, retold
 from goodput.calibration.bench import open_bench, target_of
 from goodput.calibration.cache import Profile
 from goodput.calibration.device import software_versions
+from goodput.calibration.keeping import keep, stored
 from goodput.calibration.neighbours import others_share, watch
 from goodput.calibration.questions import (
     Questions,
@@ -30,7 +30,6 @@ from goodput.calibration.spot import spot_check
 from goodput.capacity.datasheet import row_of
 from goodput.capacity.profile import Capacity, Peak, Provenance
 from goodput.device import DeviceIdentity
-from goodput.errors import UsageError
 from goodput.measure.bouts import CONTENDED, Bench, tournament
 from goodput.measure.clock import HostClock
 from goodput.units import percent
@@ -44,6 +43,8 @@ BUDGET_SECONDS = 20.0
 LOCK_SECONDS = 120.0
 FRESH_SECONDS = 60.0
 """A profile measured or checked this lately, by another rank say, is not checked again."""
+
+_OTHERS = f"{CONTENDED_WORD}: other processes"
 
 Progress = Callable[[str], None]
 
@@ -104,7 +105,7 @@ def capacity_of(
     folder = cache.directory()
     path = cache.path_of(device, software, folder)
     with cache.host_lock(folder, clock, LOCK_SECONDS) as unlocked:
-        known, notes = _stored(path)
+        known, notes = stored(path)
         profile = known or Profile(Capacity(device, datasheet=row_of(device.name)))
         profile = replace(profile, capacity=_of_now(profile.capacity, device, software))
         missing = _missing(profile, needs)
@@ -116,10 +117,10 @@ def capacity_of(
                     notes += found
                 if missing:
                     profile = _measure_watched(profile, missing, target, bench)
-            notes += _keep(path, replace(profile, checked_at=clock.epoch()), unlocked)
+            notes += keep(path, replace(profile, checked_at=clock.epoch()), unlocked)
     contended = any(word.startswith(CONTENDED_WORD) for word in profile.capacity.warnings)
     if contended and path.is_file():
-        notes += (f"delete {path} to measure again when the machine is quiet",)
+        notes += ("run `goodput peak` when the machine is quiet: it measures all of them again",)
     return _with_datasheet(profile.capacity, needs, notes)
 
 
@@ -143,13 +144,13 @@ def remeasure(
         cache.host_lock(folder, clock, LOCK_SECONDS) as unlocked,
         open_bench(target, clock, budget_seconds, progress) as bench,
     ):
-        known, notes = _stored(path)
+        known, notes = stored(path)
         given = Profile(capacity, winners=known.winners if known else {})
         again = _Missing(needs.modes, needs.contractions, needs.convolutions, rest=False)
         measured = _measure(given, again, target, bench)
         if known:
             merged = _raised(known, measured)
-            notes += _keep(path, replace(merged, checked_at=clock.epoch()), unlocked)
+            notes += keep(path, replace(merged, checked_at=clock.epoch()), unlocked)
     warnings = dict.fromkeys([*measured.capacity.warnings, *notes])
     return replace(measured.capacity, warnings=tuple(warnings))
 
@@ -162,28 +163,6 @@ def _raised(known: Profile, other: Profile) -> Profile:
         if measured and higher(capacity.flops_per_s.get(mode), peak) is peak:
             capacity, winners[mode] = raised(capacity, mode, peak), other.winners[mode]
     return replace(known, capacity=capacity, winners=winners)
-
-
-def _stored(path: Path) -> tuple[Profile | None, tuple[str, ...]]:
-    try:
-        return cache.read(path), ()
-    except UsageError as error:
-        return None, (f"the cached capacity could not be used ({error}), so it is measured again",)
-
-
-def _keep(path: Path, profile: Profile, unlocked: str) -> tuple[str, ...]:
-    """Store the profile; the sentences say what went wrong with the cache."""
-    notes = []
-    try:
-        cache.write(path, profile)
-    except OSError as error:
-        notes.append(
-            f"the measured capacity could not be kept in {path.parent} ({error.strerror}), so the "
-            "next run measures again; name a writable directory in GOODPUT_CACHE"
-        )
-    if unlocked and not notes:
-        notes.append(f"{unlocked}, so other processes of this host may have measured meanwhile")
-    return tuple(notes)
 
 
 def _of_now(capacity: Capacity, device: DeviceIdentity, software: dict[str, str]) -> Capacity:
@@ -223,7 +202,9 @@ def _measure(profile: Profile, missing: _Missing, target: Target, bench: Bench) 
         ask_own(questions, mode, missing.products, missing.convolutions, target, most)
     if missing.rest:
         ask_memory(questions, target)
-        ask_pointwise(questions, target, most_flops("float32", target, bench))
+        has_products = "float32" in {*missing.modes, *profile.capacity.flops_per_s}
+        most = 0.0 if has_products else most_flops("float32", target, bench)
+        ask_pointwise(questions, target, most)
     outcome = tournament(questions.groups, bench)
     extended = extend(profile, outcome, questions, bench.protocol.share, bench.clock.date())
     return replace(
@@ -241,10 +222,10 @@ def _measure_watched(profile: Profile, missing: _Missing, target: Target, bench:
     if target.torch_device != "cpu" or share is None or share <= CONTENDED:
         return profile
     warning = (
-        f"{CONTENDED_WORD}: other processes had {percent(share, 0)} of the cores while the roofs "
-        "were measured, so these may be too low"
+        f"{_OTHERS} had {percent(share, 0)} of the cores while the roofs were measured, so these "
+        "may be too low"
     )
-    warnings = tuple(dict.fromkeys([*profile.capacity.warnings, warning]))
+    warnings = retold(profile.capacity.warnings, _OTHERS, [warning])
     return replace(profile, capacity=replace(profile.capacity, warnings=warnings))
 
 

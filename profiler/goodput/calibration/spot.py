@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from goodput.calibration.assemble import higher, peak_of, raised
 from goodput.calibration.cache import Profile
-from goodput.calibration.questions import Target
+from goodput.calibration.questions import Source, Target
 from goodput.capacity.profile import BandwidthPoint, Peak
 from goodput.measure.bouts import CANNOT_RUN, Bench, Result, bout
 from goodput.units import percent, si
 from goodput_kernels import memory
 from goodput_kernels.candidate import Candidate
+from goodput_kernels.threads import one_thread
 
 AGREES = 0.03
 """A check within this of the cached roof confirms it; further above, it raises the roof."""
@@ -38,20 +39,31 @@ def _check_product(
     profile: Profile, mode: str, target: Target, bench: Bench, below: float
 ) -> tuple[Profile, tuple[str, ...]]:
     old, source = profile.capacity.flops_per_s.get(mode), profile.winners.get(mode)
-    if old is None or source is None:
+    if old is None:
         return profile, ()
-    rivals = source.candidates(target.torch_device)
-    same = _of_label(rivals, old) or _of_label(source.others(target.torch_device), old)
-    new = _best(same or rivals[:1], bench)
+    new = _best(_winner(source, old, target), bench)
     if new is None:
-        return profile, ()
+        label = old.provenance.detail.partition(";")[0]
+        return profile, (
+            f"nothing confirms the cached {mode} roof: its kernel, {label}, does not run here now",
+        )
     if new.rate > (1 + AGREES) * old.rate:
         return replace(profile, capacity=raised(profile.capacity, mode, new)), ()
     return profile, _lower(f"{mode} roof", old, new, "FLOP/s", below)
 
 
-def _of_label(rivals: Sequence[Candidate], old: Peak) -> list[Candidate]:
-    return [c for c in rivals if old.provenance.detail.startswith(f"{c.label};")]
+def _winner(source: Source | None, old: Peak, target: Target) -> list[Candidate]:
+    """The kernel that made the roof `old`: no other can confirm it."""
+    if source is None:
+        return []
+    device = target.torch_device
+    ways = {c.label: c for c in source.candidates(device)}
+    if target.torch_device == "cpu":
+        ways |= {(alone := one_thread(c)).label: alone for c in ways.values()}
+    label = old.provenance.detail.partition(";")[0]
+    if label not in ways:
+        ways |= {c.label: c for c in source.others(device)}
+    return [ways[label]] if label in ways else []
 
 
 def _check_copy(

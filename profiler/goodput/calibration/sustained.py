@@ -34,7 +34,5 @@ def sustain(candidate: Candidate, seconds: float, bench: Bench) -> Result:
             windows.append((passed, window))
     counted = [window for at, window in windows if at >= (1 - COUNTED) * seconds]
     result.confirmed.append(Samples(tuple(counted or [windows[-1][1]])))
-    result.seconds = clock.now() - begin
-    if others is not None and (now := bench.others()) is not None:
-        result.taken = max(now - others, 0.0)
+    result.ran(begin, clock.now(), bench.taken_since(others))
     return result

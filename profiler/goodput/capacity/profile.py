@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from goodput.device import DeviceIdentity
+from goodput.work import Contraction
+from goodput_kernels.convolution import Convolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,18 @@ class Datasheet:
 
 
 @dataclass(frozen=True, slots=True)
+class ShapePeak:
+    """The best rate of one of a program's own problems, whatever the roof of its mode.
+
+    One of `product` and `convolution` is there; its sizes are the program's, uncut.
+    """
+
+    peak: Peak
+    product: Contraction | None = None
+    convolution: Convolution | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Capacity:
     """All roofs of one device.
 
@@ -74,6 +88,7 @@ class Capacity:
         bandwidth: `W[mix]` as points sorted by footprint; mixes `read`, `copy`, `in-place`.
         floor_seconds: the device's shortest kernel; 0 where unknown.
         datasheet: the exact-name row, None for an unknown device (MFU is then n/a).
+        shapes: what programs' own problems can reach, where that was measured.
         software: library versions the roofs belong to.
         measured_at: ISO time of the measurement, "" for a datasheet-only capacity.
         warnings: sentences for the report, e.g. a contended measurement.
@@ -90,6 +105,18 @@ class Capacity:
     software: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
     warnings: tuple[str, ...] = ()
+    shapes: tuple[ShapePeak, ...] = ()
+
+    def shape_rate(
+        self, product: Contraction | None, convolution: Convolution | None
+    ) -> float | None:
+        """FLOP/s that this very problem can reach; None where that was not measured."""
+        if product is None and convolution is None:
+            return None
+        for shape in self.shapes:
+            if (shape.product, shape.convolution) == (product, convolution):
+                return shape.peak.rate
+        return None
 
     def bytes_per_s(self, mix: str, footprint_bytes: int) -> float | None:
         """`W[mix](footprint)`: log-log interpolation between the measured points, flat outside.

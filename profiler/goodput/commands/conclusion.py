@@ -42,7 +42,13 @@ def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: Tex
     recording = combination.combined(gathered.recordings, gathered.notes)
     path, capacity = ranks.path_of_rank(keep.path, place), None
     try:
-        capacity, report = judged(recording, keep.capacity, options.convention, options.by)
+        capacity, report = judged(
+            recording,
+            keep.capacity,
+            options.convention,
+            options.by,
+            measure_shapes=keep.measure_shapes,
+        )
     finally:
         unsaved = _save(recording, path, capacity)
     status = publish(report, options, stream)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from goodput.calibration.roofs import Needs, capacity_of, remeasure
+from goodput.calibration.shape_peaks import measure_shapes as at_shapes
 from goodput.capacity.profile import Capacity
 from goodput.commands.given import capacity_for
 from goodput.commands.progress import progress
@@ -14,7 +15,12 @@ from goodput.commands.streams import tell
 from goodput.formulas.conventions import EXACT
 from goodput.report.build import build
 from goodput.report.model import Report
-from goodput.report.needs import largest_contractions, largest_convolutions, modes_of
+from goodput.report.needs import (
+    heaviest_problems,
+    largest_contractions,
+    largest_convolutions,
+    modes_of,
+)
 from goodput.trace.recording import Recording
 
 
@@ -23,6 +29,8 @@ def judged(
     given: Capacity | None = None,
     convention: str = EXACT,
     by: str = "operator",
+    *,
+    measure_shapes: bool = False,
 ) -> tuple[Capacity | None, Report]:
     """The roofs, and the report of `recording` against them.
 
@@ -32,6 +40,7 @@ def judged(
             them where they are in the cache.
         convention: which FLOPs are useful.
         by: what the report's rows are grouped by.
+        measure_shapes: measure what the program's own heaviest problems can reach as well.
 
     Raises:
         UsageError: `given` is of another device.
@@ -52,6 +61,10 @@ def judged(
     with progress() as show:
         first = partial(capacity_of, device, needs, progress=show)
         measured = _roofs(first, datasheet_of(device))
+        if measure_shapes and measured is not None:
+            products, convolutions = heaviest_problems(recording)
+            shapes = partial(at_shapes, measured, products, convolutions, progress=show)
+            measured = _roofs(shapes, measured)
         capacity, report = against(measured)
         if report.errors and measured is not None:
             # Above the limit: a roof that was measured too low is the likeliest reason.

@@ -53,11 +53,13 @@ class Keep:
         path: the file for it.
         is_asked: whether the user named that file, so that it must be written.
         capacity: the roofs that the user gave.
+        measure_shapes: whether the program's own shapes are to be measured.
     """
 
     path: Path
     is_asked: bool
     capacity: Capacity | None
+    measure_shapes: bool = False
 
 
 def _absolute(ctx: click.Context, option: click.Parameter, place: str | None) -> str | None:  # noqa: ARG001  # click's signature

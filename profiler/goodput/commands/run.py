@@ -44,6 +44,11 @@ SUFFIX = ".goodput"
     "--count-only", is_flag=True, help="Count one step, and measure no times and no roofs."
 )
 @click.option(
+    "--measure-shapes",
+    is_flag=True,
+    help="Measure what the program's own shapes can reach: the rung `shape`.",
+)
+@click.option(
     "-o",
     "output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -63,6 +68,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     warmup: int | None,
     stop_after: bool,
     count_only: bool,
+    measure_shapes: bool,
     output: Path | None,
     by: str,
     convention: str,
@@ -81,7 +87,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     given = read_capacity(capacity) if capacity is not None else None
     # Absolute, since the script may change the directory.
     path = (output or default_path(script, is_module=is_module)).absolute()
-    keep = Keep(path, output is not None, given)
+    keep = Keep(path, output is not None, given, measure_shapes)
     target = ScriptTarget(
         path=None if is_module else script,
         module=script if is_module else None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Self
@@ -45,11 +46,11 @@ class ClockWatch:
 
     Args:
         clock: the host's, for the moments of the readings.
-        index: the GPU's number, as the driver counts.
+        gpu: the GPU's number as the driver counts, or its UUID.
     """
 
     clock: Clock
-    index: int = 0
+    gpu: str = "0"
     readings: list[Reading] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
     _thread: threading.Thread | None = None
@@ -57,8 +58,13 @@ class ClockWatch:
     def __enter__(self) -> Self:
         """Begins to read, where there is a driver to ask."""
         if shutil.which(_COMMAND):
-            arguments = (*_query(self.index), "-lms", str(_PERIOD_MILLISECONDS))
-            self._process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+            arguments = (*_query(self.gpu), "-lms", str(_PERIOD_MILLISECONDS))
+            try:
+                self._process = subprocess.Popen(
+                    arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                )
+            except OSError:  # it may not be run
+                return self
             assert self._process.stdout is not None  # noqa: S101 - it is a pipe
             self._thread = threading.Thread(target=self._read, args=(self._process.stdout,))
             self._thread.daemon = True
@@ -83,9 +89,12 @@ class ClockWatch:
             if reading is not None:
                 self.readings.append(reading)
 
-    def between(self, start: float, end: float) -> tuple[Reading, ...]:
-        """The readings of an interval of the host's clock."""
-        return tuple(r for r in self.readings if start <= r.moment <= end)
+
+def during(
+    readings: Iterable[Reading], spans: Sequence[tuple[float, float]]
+) -> tuple[Reading, ...]:
+    """The readings of some intervals of the host's clock."""
+    return tuple(r for r in readings if any(start <= r.moment <= end for start, end in spans))
 
 
 def mean_clock(readings: tuple[Reading, ...]) -> float | None:
@@ -120,14 +129,14 @@ def parse(line: str, moment: float) -> Reading | None:
     )
 
 
-def other_processes(own: int, index: int = 0) -> tuple[str, ...]:
+def other_processes(own: int, gpu: str = "0") -> tuple[str, ...]:
     """Names of the other processes that compute on the GPU now; none where nobody tells."""
     if not shutil.which(_COMMAND):
         return ()
     query = ("--query-compute-apps=pid,process_name", "--format=csv,noheader")
     try:
         done = subprocess.run(
-            (_COMMAND, "-i", str(index), *query),
+            (_COMMAND, "-i", gpu, *query),
             capture_output=True,
             text=True,
             check=False,
@@ -139,10 +148,10 @@ def other_processes(own: int, index: int = 0) -> tuple[str, ...]:
     return tuple(name.strip() for pid, _, name in rows if pid.strip() != str(own))
 
 
-def _query(index: int) -> tuple[str, ...]:
+def _query(gpu: str) -> tuple[str, ...]:
     fields = ",".join(_FIELDS)
     return (
-        *(_COMMAND, "-i", str(index)),
+        *(_COMMAND, "-i", gpu),
         *(f"--query-gpu={fields}", "--format=csv,noheader,nounits"),
     )
 

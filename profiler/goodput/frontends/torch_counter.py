@@ -236,7 +236,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         convolution = convolution_of(call)
         if convolution is not None:
             self._convolutions.setdefault(convolution.mode, set()).add(convolution)
-        self._note(call, work)
+        self._note(call, work, contraction, convolution)
 
     def _attention_share(self) -> Share | None:
         """The open share of the attention that the product at hand belongs to, if any.
@@ -253,7 +253,13 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             self._share_of_node[last_sequence()] = share
         return share
 
-    def _note(self, call: Call, work: Work | None) -> None:
+    def _note(
+        self,
+        call: Call,
+        work: Work | None,
+        product: Contraction | None = None,
+        convolution: Convolution | None = None,
+    ) -> None:
         phase, module = self._place()
         if phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(call, module)
@@ -265,6 +271,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 shapes=shapes_text(call.inputs),
                 mode=mode_of(call),
                 work=work,
+                product=product,
+                convolution=convolution,
             )
         )
 

@@ -32,6 +32,12 @@ def free_bytes() -> int:
     return int(free)
 
 
+def driver_name() -> str:
+    """What an NVIDIA driver calls the current device: its UUID, which no setting renumbers."""
+    uuid = getattr(torch.cuda.get_device_properties("cuda"), "uuid", None)
+    return f"GPU-{uuid}" if uuid else str(torch.cuda.current_device())
+
+
 def environment() -> dict[str, str]:
     """Versions and settings that a step's time depends on."""
     found = {

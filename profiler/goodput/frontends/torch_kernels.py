@@ -28,7 +28,7 @@ def kernel_names(call: Callable[[], object]) -> tuple[str, ...]:
     found: dict[str, float] = {}
     events: Any = profile.events()  # untyped in torch
     for event in events:
-        if event.device_type == torch.autograd.DeviceType.CUDA:
+        if event.device_type.name == "CUDA":
             found[event.name] = found.get(event.name, 0.0) + event.device_time
     return tuple(sorted(found, key=lambda name: -found[name]))
 

@@ -24,6 +24,9 @@ from goodput_kernels.candidate import Candidate
 CONTENDED = 0.10
 """Bouts of one candidate that differ by more than this were not alone on the device."""
 
+_COUNTED_SECONDS = 0.2
+"""Systems count the time of cores in hundredths of a second: less than this is told too coarsely."""
+
 # What a framework raises for an operator, dtype or size that it cannot do (NotImplementedError and
 # torch's OutOfMemoryError are RuntimeErrors; a missing operator is an AttributeError).
 CANNOT_RUN = (RuntimeError, AttributeError, MemoryError)
@@ -38,6 +41,8 @@ class Protocol:
         confirmations: bouts of the winner after the selection.
         extra: further bouts for winners whose bouts differ by more than `CONTENDED`.
         gap_seconds: least time between the starts of two rounds.
+        selecting: the share of the time until the deadline after which selection ends, however
+            many candidates are left; what was selected is still to be confirmed.
         select_seconds, bout_seconds: a selecting bout, and one that counts, end after this much
             measured time.
         train_seconds: calls are put together in trains of at least this length.
@@ -52,6 +57,7 @@ class Protocol:
     confirmations: int = 3
     extra: int = 2
     gap_seconds: float = 1.0
+    selecting: float = 0.6
     select_seconds: float = 0.01
     bout_seconds: float = 0.08
     train_seconds: float = 2e-4
@@ -83,27 +89,45 @@ class Bench:
     cores: int = 1
     checkpoint: Callable[[Outcome], None] = lambda _: None
 
+    def taken_since(self, before: float | None) -> float | None:
+        """What others had of the cores since `others` was `before`; None where not known."""
+        now = self.others() if before is not None else None
+        return None if before is None or now is None else now - before
+
 
 @dataclass(slots=True)
 class Result:
     """The bouts of one candidate; `confirmed` are those after its selection.
 
-    `complete` is how many of those are enough. `seconds` is the time of all of them, `taken` what
-    other processes had of the cores meanwhile.
+    `complete` is how many of those are enough. `spans` are the moments between which they ran,
+    `taken` the seconds that other processes had of the cores meanwhile.
     """
 
     candidate: Candidate
     selecting: list[Samples] = field(default_factory=list)
     confirmed: list[Samples] = field(default_factory=list)
     complete: int = 1
-    seconds: float = 0.0
+    spans: list[tuple[float, float]] = field(default_factory=list)
     taken: float | None = None
 
     def others_share(self, cores: int) -> float | None:
-        """The share of the cores that other processes had meanwhile; None where not known."""
-        if self.taken is None or self.seconds <= 0:
+        """The share of the cores that other processes had meanwhile; None where not known.
+
+        Nor is it known after a shorter time than the system counts well.
+        """
+        available = cores * sum(end - start for start, end in self.spans)
+        if self.taken is None or available < _COUNTED_SECONDS:
             return None
-        return self.taken / (cores * self.seconds)
+        return max(self.taken, 0.0) / available
+
+    def ran(self, start: float, end: float, taken: float | None) -> None:
+        """Note that it ran from `start` to `end`, while others had `taken` of the cores.
+
+        A part of `taken` may be negative, by the grain of the counters; only the sum means much.
+        """
+        self.spans.append((start, end))
+        if taken is not None:
+            self.taken = (self.taken or 0.0) + taken
 
     @property
     def bouts(self) -> tuple[Samples, ...]:
@@ -135,10 +159,14 @@ class Outcome:
         winners: the best candidate of each group, with its bouts; a group that nothing ran in is
             absent.
         unable: labels of the candidates that could not run, with the reason.
+        ranked: the candidates of each group by the first bout of each, the fastest first.
+        untried: how many candidates time was too short for.
     """
 
     winners: dict[str, Result]
     unable: dict[str, str]
+    ranked: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    untried: int = 0
 
 
 def bout(
@@ -176,12 +204,12 @@ def tournament(groups: Mapping[str, Sequence[Candidate]], bench: Bench) -> Outco
     for _ in range(bench.protocol.confirmations):
         if not contest.round(confirming=True):
             break
-        bench.checkpoint(Outcome(dict(contest.winners), dict(contest.unable)))
+        bench.checkpoint(contest.outcome())
     for _ in range(bench.protocol.extra):
         contest.drop_calm()
         if not contest.round(confirming=True):
             break
-    return Outcome(contest.winners, contest.unable)
+    return contest.outcome()
 
 
 class _Contest:
@@ -199,20 +227,26 @@ class _Contest:
         self._random = random.Random(bench.protocol.seed)  # noqa: S311 - an order, not a secret
         self._last_start = -math.inf
         self._rounds = 0
+        now, deadline = bench.clock.now(), bench.deadline
+        self._selected_by = now + bench.protocol.selecting * max(deadline - now, 0.0)
+        self._ranked: dict[str, tuple[Candidate, ...]] = {}
+        self._untried = 0
 
     def round(self, *, confirming: bool) -> bool:
         """One bout of everything in the running; False if there is nothing to do, or no time."""
         entries = [(group, result) for group, rivals in self.running.items() for result in rivals]
         clock, protocol = self._bench.clock, self._bench.protocol
         start = max(clock.now(), self._last_start + protocol.gap_seconds)
-        if not entries or (self._rounds and start >= self._bench.deadline):
+        end = self._bench.deadline if confirming else self._selected_by
+        if not entries or (self._rounds and start >= end):
             return False
         clock.sleep(max(0.0, start - clock.now()))
         self._last_start = start
         self._rounds += 1
         self._random.shuffle(entries)
         for number, (group, result) in enumerate(entries, 1):
-            if clock.now() >= self._bench.deadline and self._measured(group):
+            if clock.now() >= end and self._measured(group):
+                self._untried += not result.bouts
                 continue
             self._bench.progress(
                 f"round {self._rounds}, {number} of {len(entries)}: {result.candidate.label}"
@@ -234,9 +268,7 @@ class _Contest:
             self.unable[result.candidate.label] = reason
             self.running[group].remove(result)
             return
-        result.seconds += self._bench.clock.now() - start
-        if others is not None and (now := self._bench.others()) is not None:
-            result.taken = (result.taken or 0.0) + max(now - others, 0.0)
+        result.ran(start, self._bench.clock.now(), self._bench.taken_since(others))
         (result.confirmed if confirming else result.selecting).append(samples)
 
     def select(self, keep: int) -> None:
@@ -245,8 +277,13 @@ class _Contest:
             measured = [result for result in rivals if result.bouts]
             measured.sort(key=lambda result: -max(result.rates(self._bench.protocol.share)))
             self.running[group] = measured[:keep]
+            self._ranked.setdefault(group, tuple(result.candidate for result in measured))
             if measured:
                 self.winners[group] = measured[0]
+
+    def outcome(self) -> Outcome:
+        """What is known so far."""
+        return Outcome(dict(self.winners), dict(self.unable), dict(self._ranked), self._untried)
 
     def drop_calm(self) -> None:
         """Take the winners whose bouts agree out of the running."""

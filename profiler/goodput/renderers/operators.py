@@ -20,7 +20,7 @@ def operators_table(report: Report, shown: int = SHOWN) -> Table:
     if report.coverage.untimed:
         columns = (*names, *_work_columns(rows, report))
         return Table("What a step needs, by useful FLOPs", columns, _work_notes(left, report))
-    columns = (*names, *_number_columns(rows, whole_seconds(report)))
+    columns = (*names, *filled(_number_columns(rows, whole_seconds(report))))
     return Table("Where to work next, by lost seconds", columns, _notes(columns, left, report))
 
 
@@ -44,9 +44,17 @@ def _number_columns(rows: tuple[OperatorRow, ...], whole: float) -> tuple[Column
         _number("share", [share_of(row.device_seconds, whole) for row in rows]),
         _number("goodput", [ratio(row.goodput) for row in rows]),
         _number("roofline", [efficiency(row.roofline_efficiency, row.bound) for row in rows]),
+        _number("at shape", [_at_shape(row) for row in rows], spare=2),
         Column("bound", tuple(row.bound for row in rows), spare=3),
         _number("lost", [seconds(row.lost_seconds) for row in rows]),
     )
+
+
+def _at_shape(row: OperatorRow) -> str:
+    """How much of what its own shape allows; "" where that was not measured."""
+    if row.shape_seconds is None or not row.device_seconds:
+        return ""
+    return efficiency(row.shape_seconds / row.device_seconds, row.bound)
 
 
 def _work_columns(rows: tuple[OperatorRow, ...], report: Report) -> tuple[Column, ...]:

@@ -16,6 +16,7 @@ from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
 from goodput.report.model import Coverage, Report, UnmodelledOperator
+from goodput.report.needs import shape_rates
 from goodput.report.totals import modelled_calls_share, step_of, totals_of, uncounted
 from goodput.trace.recording import Recording
 from goodput.trace.table import Invocations, Kind, Link, Trace
@@ -50,7 +51,7 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
     """The whole report, of a recording with profiled steps."""
     trace = recording.trace
     steps = len(trace.steps)
-    costs = costs_of(trace, capacity, convention)
+    costs = costs_of(trace, capacity, convention, shape_rates(recording, capacity))
     wall = recording.step_seconds
     assert wall is not None  # noqa: S101 - the caller saw undisturbed steps
     floor = capacity.floor_seconds if capacity else 0.0

@@ -5,8 +5,10 @@ Pure column arithmetic over one trace; never groups and never judges.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +18,9 @@ from goodput.trace.table import Flags, Floats, Integers, Invocations, Kind, Phas
 
 PREEMPTED_FACTOR = 3.0
 """A call longer than this many medians of its group lost the device to somebody else."""
+
+ShapeRates: TypeAlias = Mapping[tuple[str, str], float]
+"""FLOP/s by operator and shapes, the texts of the invocation table."""
 
 # A mix needs a clear majority one way to be read-only; 1:1 and 2:1 both behave like a copy.
 _READ_ONLY_SHARE = 0.9
@@ -47,6 +52,8 @@ class Costs:
         ideal: ideal seconds; NaN where not known.
         bound: values of `Bound`.
         roof: compute roof of the row's mode in FLOP/s; NaN where unknown.
+        at_shape: seconds of the row's FLOPs at the rate that its own shape can reach; NaN where
+            that was not measured.
     """
 
     seconds: Floats
@@ -62,6 +69,7 @@ class Costs:
     ideal: Floats
     bound: Integers
     roof: Floats
+    at_shape: Floats
 
     def select(self, rows: Integers | Flags) -> Costs:
         """The rows that `rows` picks."""
@@ -96,8 +104,19 @@ def median_by(groups: Integers, values: Floats) -> Floats:
     return medians[groups]
 
 
-def costs_of(trace: Trace, capacity: Capacity | None, convention: str = conventions.EXACT) -> Costs:
+def costs_of(
+    trace: Trace,
+    capacity: Capacity | None,
+    convention: str = conventions.EXACT,
+    shape_rates: ShapeRates | None = None,
+) -> Costs:
     """The cost columns of `trace` under `capacity`, by the named `convention`.
+
+    Args:
+        trace: what ran.
+        capacity: the roofs; None: no ratios.
+        convention: which FLOPs are useful.
+        shape_rates: FLOP/s that calls of an (operator, shapes) can reach at their own shape.
 
     Raises:
         UsageError: no convention has that name.
@@ -134,7 +153,17 @@ def costs_of(trace: Trace, capacity: Capacity | None, convention: str = conventi
         ideal=ideal,
         bound=bound.astype(np.int64),
         roof=roof,
+        at_shape=executed / _rates_by_row(trace, shape_rates or {}),
     )
+
+
+def _rates_by_row(trace: Trace, shape_rates: ShapeRates) -> Floats:
+    """The rate of each row's own shape, NaN where it is not known."""
+    table = trace.invocations
+    groups, first = group_of(table, "operator", "shapes")
+    keys = ((trace.strings[table.operator[r]], trace.strings[table.shapes[r]]) for r in first)
+    rates = np.array([shape_rates.get(key, np.nan) for key in keys], dtype=np.float64)
+    return rates[groups] if len(table) else np.zeros(0)
 
 
 def _flops(table: Invocations, convention: str) -> tuple[Floats, Floats, Floats]:

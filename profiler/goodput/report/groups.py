@@ -88,6 +88,8 @@ def _rows(
     unknown_work = total(1.0 - worked) * (total(worked) == 0)
     useful = total(costs.useful)
     ideal = total(np.nan_to_num(costs.ideal))
+    at_shape = total(np.nan_to_num(costs.at_shape))
+    shaped = total(np.isnan(costs.at_shape).astype(np.float64)) == 0
     ideal_known = total(costs.known.astype(np.float64)) > 0
     sums = {
         "useful_flops": total(costs.useful_flops),
@@ -128,6 +130,7 @@ def _rows(
                 ),
                 bound=Bound(int(bound[g])).name.lower(),
                 link=Link(int(link[g])).name.lower(),
+                shape_seconds=float(at_shape[g]) if shaped[g] else None,
             )
         )
     return rows

@@ -84,6 +84,9 @@ def _busy_rungs(costs: Costs, kind: Integers, floor: float) -> dict[str, float]:
     beyond = np.maximum(executed, np.maximum(work.vector, work.memory))
     reached = np.maximum(executed, np.minimum(beyond, work.seconds))
     latency = np.maximum(0.0, np.minimum(floor, work.seconds) - reached)
+    rest = work.seconds - reached - latency
+    # What no kernel can avoid at this very shape; 0 where that was not measured.
+    shape = np.clip(np.nan_to_num(work.at_shape) - reached - latency, 0.0, rest)
     vector = work.vector > work.memory
     return {
         "useful": float(work.useful.sum()),
@@ -92,7 +95,8 @@ def _busy_rungs(costs: Costs, kind: Integers, floor: float) -> dict[str, float]:
         "vector": float((reached - executed)[vector].sum()),
         "memory": float((reached - executed)[~vector].sum()),
         "latency": float(latency.sum()),
-        "kernel": float((work.seconds - reached - latency).sum()),
+        "shape": float(shape.sum()),
+        "kernel": float((rest - shape).sum()),
         "unmodelled": _sum(costs, blind),
         "communication": _sum(costs, kind == Kind.COMMUNICATION),
         "copies": _sum(costs, kind == Kind.COPIES),
@@ -105,9 +109,10 @@ def _sum(costs: Costs, rows: Flags) -> float:
 
 def absent_rungs(costs: Costs, *, has_capacity: bool, floor_seconds: float) -> tuple[str, ...]:
     """The rungs that this run cannot measure; `shape` needs timings at the operator's shape."""
-    absent = ["shape"]
+    measured = bool((~np.isnan(costs.at_shape)).any())
+    absent = [] if measured else ["shape"]
     if not has_capacity or not costs.known.any():
-        absent += _ROOF_RUNGS
+        absent = ["shape", *_ROOF_RUNGS]
     elif floor_seconds <= 0:
         absent.append("latency")
     return tuple(absent)

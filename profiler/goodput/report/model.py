@@ -44,7 +44,9 @@ class Rung:
 class OperatorRow:
     """One group of invocations, per step; the grouping key's other fields are "".
 
-    Without profiled steps every field that needs an operator's time is None.
+    Without profiled steps every field that needs an operator's time is None. `shape_seconds` is
+    what the group would take at the best rate that its own shapes can reach, where all of it was
+    measured so.
     """
 
     operator: str
@@ -66,6 +68,7 @@ class OperatorRow:
     roofline_efficiency: float | None
     bound: str
     link: str
+    shape_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,21 @@
-"""Which roofs a recording needs measured: its math modes and its own largest problems."""
+"""Which roofs a recording needs measured, and which of those it was given for its own shapes."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
 
+from goodput.capacity.profile import Capacity
 from goodput.report.counts import counted
 from goodput.trace.recording import Recording
 from goodput.work import Contraction
 from goodput_kernels.convolution import Convolution
 
+HEAVIEST = 16
+"""How many problems are measured at their own shapes: those with most FLOPs in a step."""
 LARGEST = 3
 """How many of a mode's largest problems of a kind stand beside the standard shapes."""
 _Problem = TypeVar("_Problem", Contraction, Convolution)
@@ -35,6 +39,34 @@ def largest_contractions(recording: Recording) -> tuple[Contraction, ...]:
 def largest_convolutions(recording: Recording) -> tuple[Convolution, ...]:
     """The distinct convolutions with most FLOPs, at most `LARGEST` of each mode."""
     return _largest(recording.work.convolutions)
+
+
+def heaviest_problems(
+    recording: Recording,
+) -> tuple[tuple[Contraction, ...], tuple[Convolution, ...]]:
+    """The `HEAVIEST` problems of a step by the FLOPs of all their calls, uncut."""
+    flops: Counter[Contraction | Convolution] = Counter()
+    for entry in recording.work.entries:
+        problem = entry.product or entry.convolution
+        if problem is not None:
+            flops[problem] += problem.flops
+    chosen = [problem for problem, _ in flops.most_common(HEAVIEST)]
+    return (
+        tuple(problem for problem in chosen if isinstance(problem, Contraction)),
+        tuple(problem for problem in chosen if isinstance(problem, Convolution)),
+    )
+
+
+def shape_rates(recording: Recording, capacity: Capacity | None) -> dict[tuple[str, str], float]:
+    """FLOP/s by operator and shapes, for the calls whose own problem was measured."""
+    if capacity is None or not capacity.shapes:
+        return {}
+    found = {}
+    for entry in recording.work.entries:
+        rate = capacity.shape_rate(entry.product, entry.convolution)
+        if rate is not None:
+            found[entry.operator, entry.shapes] = rate
+    return found
 
 
 def _largest(problems: Iterable[_Problem]) -> tuple[_Problem, ...]:

@@ -15,7 +15,8 @@ class WorkEntry:
     """What the work pass counted for one operator call, in call order.
 
     `shapes` is the text that the reader makes from a trace's shapes, so that the two can be joined.
-    `work` is None where no formula knows the call.
+    `work` is None where no formula knows the call. `product` or `convolution` is the problem that
+    the call solves, where it is one of those.
     """
 
     operator: str
@@ -24,6 +25,8 @@ class WorkEntry:
     shapes: str
     mode: str
     work: Work | None
+    product: Contraction | None = None
+    convolution: Convolution | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,5 +109,5 @@ def test_unsteady_bouts_are_a_warning_with_the_worst():
         floor=result(4.0, 4.1),
     )
     (warning,) = profile.capacity.warnings
-    assert warning.startswith("contended: 2 of 3 roofs")
+    assert warning.startswith("contended: the bouts of 2 of 2 roofs")
     assert "most: float32 products, 50 %" in warning

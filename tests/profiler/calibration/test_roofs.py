@@ -175,7 +175,7 @@ def test_others_on_the_cores_are_told_with_what_to_do(machine):
     assert capacity_of(DEVICE, PLAIN).warnings == warnings
     first, second = warnings
     assert first.startswith("contended: other processes had 30 % of the cores")
-    assert second == f"delete {stored()} to measure again when the machine is quiet"
+    assert second == "run `goodput peak` when the machine is quiet: it measures all of them again"
 
 
 def test_a_mode_without_kernels_is_told(machine):

@@ -359,3 +359,52 @@ def test_an_unknown_convention_is_refused_and_never_a_label():
     row = {"operator": 1, "mode": 5, "modelled": True, "flops": 10**8, "device_seconds": 0.2}
     with pytest.raises(UsageError, match="dense-attention"):
         build(recording_of(trace_of([row])), capacity(), "megatron")
+
+
+def products(seconds):
+    """One product of 1e8 FLOP, 0.1 s at its roof, in each of `seconds`."""
+    row = {"operator": 1, "shapes": 4, "mode": 5, "flops": 10**8, "modelled": True}
+    return trace_of([{**row, "device_seconds": s, "phase": 0} for s in seconds], busy=0.5)
+
+
+def rungs_at_shape(seconds, rate):
+    rates = {("aten::mm", "f32[2,2]"): rate} if rate else {}
+    costs = costs_of(products(seconds), capacity(floor_seconds=0.0), "exact", rates)
+    found = ladder(
+        costs,
+        products(seconds).invocations.kind,
+        1.0,
+        steps=1,
+        host_share=1.0,
+        floor_seconds=0.0,
+        absent=absent_rungs(costs, has_capacity=True, floor_seconds=1e-9),
+    )
+    assert sum(rung.seconds for rung in found.rungs) == pytest.approx(1.0, rel=1e-9)
+    return {rung.rung: rung.seconds for rung in found.rungs}, found.absent
+
+
+def test_what_the_shape_cannot_reach_is_told_from_a_slow_kernel():
+    # 0.1 s at the roof, 0.16 s at the best rate of this shape, 0.4 s taken.
+    rungs, absent = rungs_at_shape([0.4], 10**8 / 0.16)
+    assert rungs["useful"] == pytest.approx(0.1)
+    assert rungs["shape"] == pytest.approx(0.06)
+    assert rungs["kernel"] == pytest.approx(0.24)
+    assert absent == ()
+
+
+def test_a_kernel_as_fast_as_its_shape_allows_has_no_kernel_rung():
+    rungs, _ = rungs_at_shape([0.4], 10**8 / 0.5)
+    assert rungs["shape"] == pytest.approx(0.3)
+    assert rungs["kernel"] == pytest.approx(0.0)
+
+
+def test_without_a_measurement_at_the_shape_the_rung_is_absent_and_never_zero():
+    rungs, absent = rungs_at_shape([0.4], None)
+    assert "shape" not in rungs
+    assert absent == ("shape",)
+    assert rungs["kernel"] == pytest.approx(0.3)
+
+
+def test_a_shape_measured_faster_than_the_roof_leaves_nothing_to_the_shape():
+    rungs, _ = rungs_at_shape([0.4], 10**8 / 0.05)
+    assert rungs["shape"] == 0.0
