@@ -16,7 +16,7 @@ import numpy as np
 import goodput.formulas.aten  # noqa: F401 - registers the formulas that count the operators
 from goodput.device import DeviceIdentity
 from goodput.errors import TraceFormatError
-from goodput.readers import kineto_dense, kineto_steps
+from goodput.readers import kineto_checks, kineto_dense, kineto_steps
 from goodput.readers.kineto_calls import Calls
 from goodput.readers.kineto_events import DeviceEvents, Events, Host, read_events
 from goodput.readers.kineto_links import HostLinks, Strings, link
@@ -54,11 +54,12 @@ def read(path: Path) -> Trace:
             f"{path} holds {events.count} events but no torch operator and no kernel, so it is "
             "from another tool or of an idle program; goodput reads what torch.profiler exports"
         )
+    kineto_checks.refuse(path, events, names)
     links = link(events, names)
     strings = Strings(links.strings)
     reader = _device_trace if len(events.device.name) else _host_trace
     trace = reader(path, events, links, names, strings)
-    return _compact(trace)
+    return _compact(replace(trace, warnings=kineto_checks.doubts(events) + trace.warnings))
 
 
 def _host_trace(
@@ -66,7 +67,7 @@ def _host_trace(
 ) -> Trace:
     """A trace of operators that ran on the CPU itself."""
     del path
-    steps = next(kineto_steps.host_steps(links.host, names.strings))
+    steps = next(kineto_steps.host_steps(events.host, names.strings, events.process))
     rows = host_rows(links, names, events, strings)
     step = steps.of(rows.start)
     owned, _ = owned_seconds(rows.start, rows.end, rows.kind)
@@ -96,11 +97,18 @@ def _device_trace(
     """A trace of kernels that the host launched."""
     device, warnings = _one_device(events.device)
     owners = own(device, links, names)
-    steps, step = _device_steps(path, device, owners, links, names)
+    launched_in, step = _device_steps(path, device, owners, events, names)
+    steps, step, bounds = kineto_steps.whole_on_device(
+        launched_in, device.start, device.end, step, owners.launched
+    )
+    if not len(steps):
+        raise TraceFormatError(
+            f"no step of {path} has time of its own on the device: its {len(device.name)} kernels "
+            "take none, or those from before its steps run on past them; profile more steps"
+        )
     owned, _ = owned_seconds(device.start, device.end, owners.kind)
     mine = np.nonzero(step != NO_STEP)[0]
     rows = device_rows(pick(device, mine), pick(owners, mine), links, names, events, strings)
-    bounds = kineto_steps.device_bounds(steps, device.start, device.end, step, owners.launched)
     unlinked = launches_without_kernel(events.device, links.host, names)
     unlinked = unlinked[steps.of(links.host.start[unlinked]) != NO_STEP]
     return Trace(
@@ -124,7 +132,9 @@ def _device_trace(
         + _call_warnings(events, rows.calls)
         + kineto_dense.notes(rows.invocations, rows.owner, links, names, events, strings)
         + _step_warnings(steps)
-        + _launch_warnings(len(unlinked), len(mine)),
+        + _overlap_warnings(len(launched_in) - len(steps))
+        + _launch_warnings(len(unlinked), len(mine))
+        + kineto_checks.clock_doubts(device, owners.launched, owners.launch),
         **_job(events.head),
     )
 
@@ -144,10 +154,11 @@ def _one_device(device: DeviceEvents) -> tuple[DeviceEvents, tuple[str, ...]]:
 
 
 def _device_steps(
-    path: Path, device: DeviceEvents, owners: Owners, links: HostLinks, names: Names
+    path: Path, device: DeviceEvents, owners: Owners, events: Events, names: Names
 ) -> tuple[HostSteps, Integers]:
     """The steps that have kernels, and the step that launched each kernel."""
-    if not (owners.launched >= 0).any() and not (links.host.what == Host.LAUNCH).any():
+    has_launches = (events.host.what == Host.LAUNCH).any() and (device.correlation > 0).any()
+    if not (owners.launched >= 0).any() and not has_launches:
         window = HostSteps(
             np.zeros(1, np.int64),
             np.array([device.start.min()]),
@@ -155,15 +166,15 @@ def _device_steps(
             marked=False,
         )
         return window, window.of(device.start)
-    for steps in kineto_steps.host_steps(links.host, names.strings):
+    for steps in kineto_steps.host_steps(events.host, names.strings, events.process):
         used = np.unique(steps.of(owners.launched))
         used = used[used != NO_STEP]
         if len(used):
             kept = steps.select(used)
             return kept, kept.of(owners.launched)
     raise TraceFormatError(
-        f"{path} holds {len(device.name)} kernels, all launched before its first event; profile "
-        "at least one whole step"
+        f"{path} holds {len(device.name)} kernels and the launch of none of them: they were "
+        "launched before its first event, so profile at least one whole step"
     )
 
 
@@ -190,7 +201,7 @@ def _compact(trace: Trace) -> Trace:
 def _identity(events: Events, device: DeviceEvents, names: Names) -> DeviceIdentity:
     """The device as the file names it; its vendor from the runtime that launched its kernels."""
     properties = _properties(events.head, int(device.device[0]))
-    name = str(properties.get("name", ""))
+    name = str(properties.get("name") or "")
     launched = {names.strings[index] for index in np.unique(events.host.name).tolist()}
     is_hip = (
         "hip_runtime_version" in events.head
@@ -200,8 +211,8 @@ def _identity(events: Events, device: DeviceEvents, names: Names) -> DeviceIdent
     return DeviceIdentity(
         kind="hip" if is_hip else "cuda",
         name=name,
-        units=int(properties.get("numSms", 0)),
-        memory_bytes=int(properties.get("totalGlobalMem", 0)),
+        units=_integer(properties.get("numSms")),
+        memory_bytes=_integer(properties.get("totalGlobalMem")),
     )
 
 
@@ -216,10 +227,18 @@ def _job(head: Mapping[str, Any]) -> dict[str, Any]:
     found = head.get("distributedInfo")
     job = found if isinstance(found, dict) else {}
     return {
-        "rank": int(job.get("rank", 0)),
-        "world_size": int(job.get("world_size", 1)),
+        "rank": _integer(job.get("rank")),
+        "world_size": _integer(job.get("world_size"), 1),
         "environment": {key: str(head[key]) for key in _ENVIRONMENT if key in head},
     }
+
+
+def _integer(found: object, absent: int = 0) -> int:
+    """What the file says, as a number; `absent` where it says none."""
+    try:
+        return int(str(found))
+    except ValueError:
+        return absent
 
 
 def _call_warnings(events: Events, calls: Calls) -> tuple[str, ...]:
@@ -242,6 +261,16 @@ def _step_warnings(steps: HostSteps) -> tuple[str, ...]:
     sentence = (
         "the trace marks no steps, so its whole window counts as one; call the profiler's step() "
         "after each to see them apart"
+    )
+    return (sentence,)
+
+
+def _overlap_warnings(overlapped: int) -> tuple[str, ...]:
+    if not overlapped:
+        return ()
+    sentence = (
+        f"{overlapped} steps are left out: their kernels end before those of a step launched "
+        "earlier, so they have no time of their own"
     )
     return (sentence,)
 

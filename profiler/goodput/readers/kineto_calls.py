@@ -53,6 +53,8 @@ DTYPES = {
 _LIST = "TensorList"
 _NO_TENSOR = {"", "Scalar", "ScalarList", "GenericList", "String", "Device", "Generator"}
 _FLOATING = {"float64", "float32", "bfloat16", "float16", "float8_e4m3", "float8_e5m2"}
+# FLOPs or bytes of one call: 10^16 at 10^15 a second are 10 s, and sums must fit 63 bits.
+_MOST = 2**53
 _INTEGER = re.compile(r"[-+]?\d+")
 _WORDS: dict[str, Argument] = {"True": True, "False": False, "None": None, "": None}
 
@@ -132,9 +134,15 @@ def count(
 def _work(call: Call) -> tuple[Work | None, str]:
     """The work of a call; a formula that fails on it leaves it unmodelled, and says so."""
     try:
-        return work_of(call), ""
+        work = work_of(call)
     except FormulaError as error:
         return None, f"{error}; its calls are listed as unmodelled"
+    if work is not None and max(getattr(work, column) for column in WORK_COLUMNS) > _MOST:
+        return None, (
+            f"{call.name} would do more than any device can ({shapes_text(call.inputs)}), so its "
+            "shapes are damaged; its calls are listed as unmodelled"
+        )
+    return work, ""
 
 
 def _column(works: list[Work | None], column: str) -> Integers:
@@ -172,7 +180,13 @@ class Inputs:
 
 
 def _json(text: bytes) -> list[Json]:
-    found = msgspec.json.decode(text) if text else []
+    """The list in `text`; empty where there is none, or what there is does not parse."""
+    if not text:
+        return []
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []
     return found if isinstance(found, list) else []
 
 
@@ -190,15 +204,23 @@ def _argument(kind: str, dims: Json, strides: Json, text: Json, list_dtype: str)
 
 def _tensors(dims: Json, strides: Json, dtype: str) -> Argument:
     """A list of tensors; None for the empty one that stands for a list too long to record."""
-    if not dims:
+    if not isinstance(dims, list) or not dims:
         return None
-    steps = strides if len(strides) == len(dims) else [[]] * len(dims)
+    known = isinstance(strides, list) and len(strides) == len(dims)
+    steps = strides if known else [[]] * len(dims)
     return tuple(_tensor(each, step, dtype) for each, step in zip(dims, steps, strict=True))
 
 
-def _tensor(dims: Json, strides: Json, dtype: str) -> TensorSpec:
-    known = isinstance(strides, list) and len(strides) == len(dims)
+def _tensor(dims: Json, strides: Json, dtype: str) -> TensorSpec | None:
+    """A tensor; None where its sizes are no sizes: the file is damaged, or another tool's."""
+    if not _is_sizes(dims):
+        return None
+    known = _is_sizes(strides) and len(strides) == len(dims)
     return TensorSpec(tuple(dims), dtype, tuple(strides) if known else ())
+
+
+def _is_sizes(found: Json) -> bool:
+    return isinstance(found, list) and all(type(size) is int and size >= 0 for size in found)
 
 
 def literal(text: str) -> Argument:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -54,15 +55,18 @@ class Args(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """One event of the Chrome trace format; times in microseconds, as in the file."""
+    """One event of the Chrome trace format; times in microseconds, as in the file.
+
+    A missing time is NaN; a host event without an end takes no time.
+    """
 
     ph: str = ""
     cat: str = ""
     name: str = ""
     pid: int | float | str | None = None
     tid: int | float | str | None = None
-    ts: float = 0.0
-    dur: float = 0.0
+    ts: float = math.nan
+    dur: float = math.nan
     args: msgspec.Raw = _NOTHING
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +121,7 @@ class Events:
         host, device, frames: the tables.
         strings: the string table; entry 0 is "".
         signatures: the distinct (dims, types, concrete inputs, strides), as JSON text.
+        process: index of the process of each thread.
         head: the file's own keys beside its events.
         count: events of any kind in the file.
     """
@@ -130,6 +131,7 @@ class Events:
     frames: FrameEvents
     strings: list[str]
     signatures: list[Signature]
+    process: Column
     head: dict[str, Any]
     count: int
 
@@ -199,8 +201,8 @@ class _Columns:
         host = HostEvents(**self._joined(HostEvents))
         device = DeviceEvents(**self._joined(DeviceEvents))
         frames = FrameEvents(**self._joined(FrameEvents))
-        begins = [t.start.min() for t in (host, device, frames) if len(t.start)]
-        origin = min(begins, default=0.0)
+        starts = np.concatenate([table.start for table in (host, device, frames)])
+        origin = starts[np.isfinite(starts)].min(initial=np.inf) if len(starts) else 0.0
         for table in (host, device, frames):
             for column in (table.start, table.end):
                 np.subtract(column, origin, out=column)
@@ -211,17 +213,25 @@ class _Columns:
             frames=frames,
             strings=[str(name) for name in self._strings],
             signatures=list(self._signatures),  # type: ignore[arg-type]  # only signatures are put in
+            process=self._processes(),
             head=head,
             count=self._count,
         )
+
+    def _processes(self) -> Column:
+        numbers = Interner()
+        pids = (cast("tuple[Hashable, Hashable]", thread)[0] for thread in self._threads)
+        return _ids((numbers[pid] for pid in pids), len(self._threads))
 
     def _joined(self, table: type[HostEvents | DeviceEvents | FrameEvents]) -> dict[str, Column]:
         parts = self._parts.pop(table)
         return {f.name: np.concatenate([part[f.name] for part in parts]) for f in fields(table)}
 
-    def _common(self, events: list[Event]) -> dict[str, Column]:
+    def _common(self, events: list[Event], *, must_end: bool = False) -> dict[str, Column]:
         start = _floats(map(attrgetter("ts"), events), len(events))
         length = _floats(map(attrgetter("dur"), events), len(events))
+        if not must_end:
+            length[np.isnan(length)] = 0.0
         name = map(self._strings.__getitem__, map(attrgetter("name"), events))
         return {"start": start, "end": start + length, "name": _ids(name, len(events))}
 
@@ -253,7 +263,7 @@ class _Columns:
     def _device(self, events: list[Event]) -> dict[str, Column]:
         args = list(map(arguments, events))
         return {
-            **self._common(events),
+            **self._common(events, must_end=True),
             "what": _ids(map(_DEVICE.__getitem__, map(attrgetter("cat"), events)), len(events)),
             "device": _big_ids(args, "device"),
             "external": _big_ids(args, "external"),

@@ -9,12 +9,13 @@ with its own last kernel.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from goodput.readers.kineto_events import Host, HostEvents
+from goodput.readers.kineto_events import Column, Host, HostEvents
 from goodput.readers.kineto_names import BOUNDARY_MARKER, PROFILER_STEP
 from goodput.trace.overlap import busy_intervals
 from goodput.trace.table import Flags, Floats, Integers, StepTime
@@ -22,6 +23,8 @@ from goodput.trace.table import Flags, Floats, Integers, StepTime
 NO_STEP = -1
 # Host spans of consecutive steps touch up to the profiler's own call between them.
 _ADJACENT_SHARE = 0.05
+# Longer ones do not fit a column.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,21 +57,24 @@ class HostSteps:
         return HostSteps(self.number[rows], self.start[rows], self.end[rows], self.marked)
 
 
-def host_steps(host: HostEvents, strings: list[str]) -> Iterator[HostSteps]:
+def host_steps(host: HostEvents, strings: list[str], process: Column) -> Iterator[HostSteps]:
     """The ways to see steps in the file, the best first.
 
     goodput's own boundaries, else `ProfilerStep#N`; last, always, the whole window as one step.
+
+    Args:
+        host: every event of the host.
+        strings: what their names index.
+        process: the process of each thread.
     """
     boundaries = _marks(host, strings, BOUNDARY_MARKER)
-    if len(boundaries) > 1:
-        edges = host.start[boundaries]
-        numbers = _numbers(host, strings, boundaries)
-        yield HostSteps(numbers[:-1], edges[:-1], edges[1:], marked=True)
-    profiled = _marks(host, strings, PROFILER_STEP)
-    if len(profiled):
-        start = host.start[profiled]
-        end = np.minimum(host.end[profiled], np.append(start[1:], np.inf))
-        yield HostSteps(_numbers(host, strings, profiled), start, end, marked=True)
+    edges = host.start[boundaries]
+    numbers = _numbers(host, strings, boundaries)
+    yield from _whole(HostSteps(numbers[:-1], edges[:-1], edges[1:], marked=True))
+    profiled = _of_one_process(host, _marks(host, strings, PROFILER_STEP), process)
+    start = host.start[profiled]
+    end = np.minimum(host.end[profiled], np.append(start[1:], np.inf)[: len(start)])
+    yield from _whole(HostSteps(_numbers(host, strings, profiled), start, end, marked=True))
     # The last event may begin at the very end.
     end = np.nextafter(host.end.max(initial=-np.inf), np.inf)
     begin = host.start.min(initial=np.inf)
@@ -81,10 +87,42 @@ def _marks(host: HostEvents, strings: list[str], prefix: str) -> Integers:
     return rows[np.argsort(host.start[rows], kind="stable")]
 
 
+def _of_one_process(host: HostEvents, marks: Integers, process: Column) -> Integers:
+    """The marks of the process that has most of them: those of several would cut each other."""
+    owner = process[host.thread[marks]]
+    return marks[owner == np.bincount(owner).argmax()] if len(marks) else marks
+
+
+def _whole(steps: HostSteps) -> Iterator[HostSteps]:
+    """The steps that take any time: a mark that stands twice begins nothing."""
+    kept = np.nonzero(steps.end > steps.start)[0]
+    if len(kept):
+        yield steps.select(kept)
+
+
 def _numbers(host: HostEvents, strings: list[str], rows: Integers) -> Integers:
     words = (strings[name].rsplit("#", 1)[1] for name in host.name[rows].tolist())
-    numbers = [int(word) if word.isdigit() else index for index, word in enumerate(words)]
+    numbers = [int(word) if _NUMBER.fullmatch(word) else i for i, word in enumerate(words)]
     return np.asarray(numbers, dtype=np.int64)
+
+
+def whole_on_device(
+    steps: HostSteps, start: Floats, end: Floats, step: Integers, launch: Floats
+) -> tuple[HostSteps, Integers, tuple[Floats, Floats]]:
+    """The steps that take any time on the device, the step of each kernel, and their bounds.
+
+    A step is left out where all its kernels end before those of an earlier one: what overlaps so
+    has no time of its own. The arguments are those of `device_bounds`.
+    """
+    while True:
+        bounds = device_bounds(steps, start, end, step, launch)
+        kept = np.nonzero(bounds[1] > bounds[0])[0]
+        if not len(kept) or len(kept) == len(steps):
+            return steps.select(kept), step, bounds
+        # The first one left may now begin later: it waits for what ran before it.
+        places = np.full(len(steps) + 1, NO_STEP, dtype=np.int64)
+        places[kept] = np.arange(len(kept))
+        steps, step = steps.select(kept), places[step]
 
 
 def device_bounds(
