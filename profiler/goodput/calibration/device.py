@@ -31,6 +31,13 @@ def best_device() -> DeviceIdentity:
     return torch_device.best()
 
 
+def device_count() -> int:
+    """CUDA or HIP devices that this process sees."""
+    from goodput.frontends import torch_device
+
+    return torch_device.count()
+
+
 def software_versions() -> dict[str, str]:
     """Versions of Python and of the libraries whose kernels make the roofs."""
     found = {"python": platform.python_version()}

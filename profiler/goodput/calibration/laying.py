@@ -36,6 +36,7 @@ class Found:
         sustained: back-to-back windows, by mode.
         zeros: rate on zeros over rate on random data, by mode.
         around: when and under what.
+        collectives: figures of the ranks of this host.
         readings: of the driver.
         partial: why it is not whole.
         notes: sentences for the reader.
@@ -49,6 +50,7 @@ class Found:
     verified: dict[str, tuple[Check, ...]] = field(default_factory=dict)
     sustained: dict[str, Result] = field(default_factory=dict)
     zeros: dict[str, float] = field(default_factory=dict)
+    collectives: tuple[Measurement, ...] = ()
     readings: tuple[Reading, ...] = ()
     partial: str = ""
     notes: tuple[str, ...] = ()
@@ -130,7 +132,7 @@ def peaks_of(found: Found, capacity: Capacity, known: Profile | None) -> Peaks:
     """All figures, with those that could not be measured and those from before."""
     measured = measurements(found)
     untold = [f"{m.kernel} is no roof: {why}" for m in measured.values() if (why := untrue(m))]
-    every = (*measured.values(), *_lacking(found, measured))
+    every = (*measured.values(), *_lacking(found, measured), *found.collectives)
     every += _from_before(every, known, found)
     every += _by_ratio(every, capacity, found)
     row = full_row_of(found.device.name)

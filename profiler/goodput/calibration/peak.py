@@ -17,7 +17,8 @@ from types import FrameType
 from goodput.calibration import cache
 from goodput.calibration.bench import open_bench, other_frameworks, target_of
 from goodput.calibration.cache import Profile
-from goodput.calibration.device import best_device, software_versions
+from goodput.calibration.collective_peaks import measure_collectives, ranks_of
+from goodput.calibration.device import best_device, device_count, software_versions
 from goodput.calibration.figures import Circumstances
 from goodput.calibration.laying import Found, lay_down, peaks_of
 from goodput.calibration.neighbours import others_seconds
@@ -35,7 +36,7 @@ from goodput.calibration.sizes import most_flops
 from goodput.calibration.surroundings import surroundings
 from goodput.calibration.sustained import sustain
 from goodput.calibration.validity import correct
-from goodput.capacity.measurement import Check, Peaks
+from goodput.capacity.measurement import Check, Measurement, Peaks
 from goodput.device import DeviceIdentity
 from goodput.errors import NotMeasuredError, UsageError
 from goodput.frontends.nvidia_clocks import ClockWatch, Reading, other_processes
@@ -114,6 +115,7 @@ class _Job:
     verified: dict[str, tuple[Check, ...]] = field(default_factory=dict)
     sustained: dict[str, Result] = field(default_factory=dict)
     zeros: dict[str, float] = field(default_factory=dict)
+    collectives: tuple[Measurement, ...] = ()
     partial: str = ""
 
     def run(self, asked: tuple[str, ...]) -> Peaks:
@@ -155,9 +157,8 @@ class _Job:
             verified=self.verified,
             sustained=self.sustained,
             zeros=self.zeros,
-            around=Circumstances(
-                target, self.device.name, bench.protocol.share, target.cores, self.clock.date()
-            ),
+            collectives=self.collectives,
+            around=self._around(target, bench),
             readings=readings,
             partial=self.partial,
             notes=tuple(self.notes),
@@ -186,6 +187,10 @@ class _Job:
         for mode in modes[: _SUSTAINED_MODES[self.level]]:
             winner = self.outcome.winners[f"flops {mode}"].candidate
             self.sustained[mode] = sustain(winner, _SUSTAINED_SECONDS[self.level], bench)
+        if self.level == FULL:
+            bench.progress("collectives between the ranks of this host")
+            ranks = ranks_of(target.torch_device, device_count())
+            self.collectives = measure_collectives(ranks, self._around(target, bench))
         if target.torch_device != "cpu":
             for mode in modes:
                 self._compare_zeros(mode, plan, target, bench)
@@ -250,6 +255,11 @@ class _Job:
             self.zeros[mode] = rates["zeros"] / rates["random"]
 
     # How it is measured.
+
+    def _around(self, target: Target, bench: Bench) -> Circumstances:
+        return Circumstances(
+            target, self.device.name, bench.protocol.share, target.cores, self.clock.date()
+        )
 
     def _reserve(self) -> float:
         """Seconds kept for what comes after the rounds: checks, sustained and zeros."""

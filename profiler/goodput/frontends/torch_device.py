@@ -26,6 +26,11 @@ def best() -> DeviceIdentity:
     return _cuda("cuda") if torch.cuda.is_available() else cpu_identity()
 
 
+def count() -> int:
+    """CUDA or HIP devices that this process sees."""
+    return int(torch.cuda.device_count())
+
+
 def free_bytes() -> int:
     """Memory of the current CUDA or HIP device that nobody uses now."""
     free, _ = torch.cuda.mem_get_info()
