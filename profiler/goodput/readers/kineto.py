@@ -59,7 +59,7 @@ def read(path: Path) -> Trace:
     strings = Strings(links.strings)
     reader = _device_trace if len(events.device.name) else _host_trace
     trace = reader(path, events, links, names, strings)
-    return _compact(replace(trace, warnings=kineto_checks.doubts(events) + trace.warnings))
+    return _compact(replace(trace, warnings=kineto_checks.doubts(events, names) + trace.warnings))
 
 
 def _host_trace(

@@ -11,21 +11,23 @@ import numpy as np
 
 from goodput.errors import TraceFormatError
 from goodput.readers.kineto_events import Column, DeviceEvents, Events, Host
-from goodput.readers.kineto_names import Names
+from goodput.readers.kineto_names import Names, Rule
 from goodput.trace.table import Floats
 
 # Beyond this share of the kernels, a clock that runs ahead is worth a sentence.
 _EARLY_SHARE = 0.01
 # Times are written to the nanosecond, and host and device clocks are matched to about this.
 _CLOCK_SECONDS = 1e-6
+# No profiler records a month, and beyond it nanoseconds would be lost.
+_LONGEST_SECONDS = 30 * 24 * 3600.0
 
 
 def refuse(path: Path, events: Events, names: Names) -> None:
     """Ends the reading of a file that nothing true can be said of.
 
     Raises:
-        TraceFormatError: an event has no time, the launches of several processes share ids, or
-            there are launches and not one kernel.
+        TraceFormatError: there are launches and not one kernel, an event has no time or a time far
+            from all others, or the launches of several processes share ids.
     """
     launches = (events.host.what == Host.LAUNCH) & names.kernel_launch[events.host.name]
     if launches.any() and not len(events.device.name):
@@ -41,12 +43,24 @@ def refuse(path: Path, events: Events, names: Names) -> None:
                 f"{path} has {len(timeless)} events without a time, the first of them {name}; "
                 "export the trace again"
             )
+    span = _span(events)
+    if span > _LONGEST_SECONDS:
+        raise TraceFormatError(
+            f"the events of {path} span {span:.3g} s, so a clock in it is broken; profile again"
+        )
     shared = _shared_ids(events)
     if shared:
         raise TraceFormatError(
             f"{path} holds several processes whose launches have the same ids ({shared} of them "
             "have kernels), so no kernel's launch is sure; give the file of one process"
         )
+
+
+def _span(events: Events) -> float:
+    """Seconds from the first event's begin to the last one's end."""
+    tables = (events.host, events.device, events.frames)
+    begin = min(float(table.start.min(initial=np.inf)) for table in tables)
+    return max(float(table.end.max(initial=begin)) for table in tables) - begin
 
 
 def _shared_ids(events: Events) -> int:
@@ -58,9 +72,9 @@ def _shared_ids(events: Events) -> int:
     return len(ids) - len(np.unique(ids))
 
 
-def doubts(events: Events) -> tuple[str, ...]:
-    """Sentences about what is odd in the file's times and processes."""
-    return (*_backwards(events), *_processes(events))
+def doubts(events: Events, names: Names) -> tuple[str, ...]:
+    """Sentences about what is odd in the file's times, processes and links."""
+    return (*_backwards(events), *_processes(events), *_unnumbered(events, names))
 
 
 def _backwards(events: Events) -> tuple[str, ...]:
@@ -83,6 +97,18 @@ def _processes(events: Events) -> tuple[str, ...]:
     sentence = (
         f"the file holds operators of {count} processes, so its rows are those of all of them in "
         "the steps of one; profile one process a file to tell them apart"
+    )
+    return (sentence,)
+
+
+def _unnumbered(events: Events, names: Names) -> tuple[str, ...]:
+    """A sentence where nothing tells a recomputed operator from one of the backward pass."""
+    nodes = (names.rule[events.host.name] == Rule.ENGINE).any()
+    if not nodes or (events.host.sequence >= 0).any():
+        return ()
+    sentence = (
+        "the trace has backward nodes and no sequence numbers, so what a checkpoint recomputes "
+        "counts as useful, and backward operators have no module"
     )
     return (sentence,)
 

@@ -45,8 +45,19 @@ def notes(
     rows = np.nonzero(owner != NOBODY)[0]
     chosen = table.select(rows)
     calls = _Calls(owner[rows], links, names, events)
-    modules = [strings.texts[index] for index in chosen.module.tolist()]
+    modules = _Modules(chosen.module, strings.texts)
     return (*_masked(calls, chosen.modelled, modules), *_hand_written(calls, chosen.phase, modules))
+
+
+class _Modules:
+    """The module of each row, looked up when it is asked for."""
+
+    def __init__(self, module: Integers, texts: list[str]) -> None:
+        self._module = module
+        self._texts = texts
+
+    def __getitem__(self, row: int) -> str:
+        return self._texts[int(self._module[row])]
 
 
 class _Calls:
@@ -85,7 +96,7 @@ class _Calls:
         return found
 
 
-def _masked(calls: _Calls, modelled: Flags, modules: list[str]) -> list[str]:
+def _masked(calls: _Calls, modelled: Flags, modules: _Modules) -> list[str]:
     """A sentence for each operator that got a mask tensor and was counted all the same."""
     found: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for row in calls.named(frozenset(PLACES) - {TAKEN_APART}):
@@ -114,7 +125,7 @@ def _mask_sentence(operator: str, calls: dict[int, str], backward: int) -> str:
     )
 
 
-def _hand_written(calls: _Calls, phase: Integers, modules: list[str]) -> list[str]:
+def _hand_written(calls: _Calls, phase: Integers, modules: _Modules) -> list[str]:
     """The sentence for attention whose mask nothing tells, as a live run says it."""
     found = HandWritten()
     for row in calls.named(PRODUCTS | SOFTMAXES):

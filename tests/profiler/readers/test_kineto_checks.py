@@ -67,6 +67,24 @@ def test_an_operator_without_a_begin_is_refused_and_one_without_an_end_takes_no_
     assert written.read().rows.host_seconds.min() == 0
 
 
+@pytest.mark.parametrize(("key", "value"), [("dur", 1e18), ("ts", 0), ("ts", 1e20)])
+def test_a_time_far_from_all_others_is_a_broken_clock(written, key, value):
+    training(written)
+    for event in written.events:
+        event["ts"] += 1e15
+    assert len(written.read().trace.steps) == 3
+    written.events[-1][key] = value
+    assert "so a clock in it is broken" in refusal(written)
+
+
+def test_backward_nodes_without_sequence_numbers_are_told(written):
+    training(written)
+    written.engine("MmBackward0", 75, 95, sequence=7)
+    assert "sequence numbers" not in warnings(written)
+    del written.events[-1]["args"]["Sequence number"]
+    assert "what a checkpoint recomputes counts as useful" in warnings(written)
+
+
 def test_launches_without_any_kernel_are_no_work_of_the_cpu(written):
     training(written)
     written.events = [event for event in written.events if event["cat"] != "kernel"]
@@ -245,10 +263,12 @@ _DAMAGE = st.sampled_from(
     [
         ("ts", None),
         ("ts", -5.0),
+        ("ts", 1e12),
         ("ts", 1e15),
         ("ts", "12"),
         ("dur", None),
         ("dur", -3.0),
+        ("dur", 1e12),
         ("dur", 1e15),
         ("pid", None),
         ("tid", "7"),
