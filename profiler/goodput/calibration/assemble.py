@@ -41,7 +41,7 @@ def higher(old: Peak | None, new: Peak | None) -> Peak | None:
 def raised(capacity: Capacity, mode: str, peak: Peak) -> Capacity:
     """`capacity` with `peak` as the compute roof of `mode`, and of the vector units if it is."""
     flops = {**capacity.flops_per_s, mode: peak}
-    return replace(capacity, flops_per_s=flops, vector=_vector(capacity, {}, flops))
+    return replace(capacity, flops_per_s=flops, vector=vector_roof(capacity, {}, flops))
 
 
 def extend(
@@ -67,7 +67,7 @@ def extend(
     capacity = replace(
         capacity,
         flops_per_s=flops,
-        vector=_vector(capacity, found, flops),
+        vector=vector_roof(capacity, found, flops),
         special=higher(capacity.special, found.get("special")),
         bandwidth=_bandwidth(capacity, found),
         floor_seconds=_floor(capacity, found),
@@ -92,7 +92,8 @@ def _rejection(mode: str, peak: Peak) -> str:
     )
 
 
-def _vector(capacity: Capacity, found: dict[str, Peak], flops: dict[str, Peak]) -> Peak | None:
+def vector_roof(capacity: Capacity, found: dict[str, Peak], flops: dict[str, Peak]) -> Peak | None:
+    """The vector roof of a device with the compute roofs `flops`, and of `found`."""
     vector = higher(capacity.vector, found.get("vector"))
     # The float32 products of a CPU or an NVIDIA GPU run on its vector units: a higher one found
     # among the program's shapes is their rate as well. AMD's run on matrix units.

@@ -38,6 +38,13 @@ def device_count() -> int:
     return torch_device.count()
 
 
+def driver_name() -> str:
+    """What an NVIDIA driver calls the current device."""
+    from goodput.frontends import torch_device
+
+    return torch_device.driver_name()
+
+
 def software_versions() -> dict[str, str]:
     """Versions of Python and of the libraries whose kernels make the roofs."""
     found = {"python": platform.python_version()}

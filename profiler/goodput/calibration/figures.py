@@ -10,7 +10,7 @@ from goodput.calibration.questions import Source, Target
 from goodput.capacity.datasheet import full_row_of
 from goodput.capacity.measurement import SCALED, UNSUPPORTED, Check, Measurement
 from goodput.capacity.profile import Capacity
-from goodput.frontends.nvidia_clocks import Reading, mean_clock, reasons
+from goodput.frontends.nvidia_clocks import Reading, during, mean_clock, reasons
 from goodput.measure.bouts import Result, describe
 
 BURST, SUSTAINED = "burst", "sustained"
@@ -54,13 +54,13 @@ def measurement(
         around: what it was measured under.
         source: the problem behind a compute roof.
         extra: checks that were made elsewhere (correctness, the kernel that ran).
-        readings: of the driver, while it ran.
+        readings: of the driver; those while it ran count.
         regime: `burst` or `sustained`.
     """
-    amount = result.candidate.amount
+    amount, share = result.candidate.amount, around.share if regime == BURST else 0.5
+    readings = during(readings, result.spans)
     bouts = tuple(tuple(amount / s for s in bout.seconds) for bout in result.bouts)
-    rates = result.rates(around.share if regime == BURST else 0.5)
-    rate = max(rates)
+    rate = max(result.rates(share))
     checks = (*extra, *_checks(figure, rate, bouts, result, around, readings, regime))
     return Measurement(
         unit=figure.unit,
@@ -76,7 +76,7 @@ def measurement(
         spread=validity.spread_of(bouts),
         clock_hz=mean_clock(readings),
         checks=checks,
-        detail=describe(result, around.share if regime == BURST else 0.5),
+        detail=describe(result, share),
         measured_at=around.date,
     )
 
@@ -124,6 +124,8 @@ def _checks(
     on_cpu = around.target.torch_device == "cpu"
     limits = validity.CPU_LIMITS if on_cpu else validity.DEVICE_LIMITS
     found = [validity.steady(bouts, limits), validity.without_drift(bouts, limits)]
+    if regime == BURST:
+        found.append(validity.confirmed(bouts))
     if len(bouts) > 1:
         found.append(validity.agreeing(bouts))
     ceiling = ceiling_of(figure, around)

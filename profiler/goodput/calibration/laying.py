@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from goodput.calibration import figures
-from goodput.calibration.assemble import extend, higher
+from goodput.calibration.assemble import extend, higher, vector_roof, with_contention
 from goodput.calibration.cache import Profile
 from goodput.calibration.curves import curves_of
 from goodput.calibration.figures import SUSTAINED, Circumstances
@@ -17,10 +17,13 @@ from goodput.calibration.plan import ALL_MODES, Figure, Plan
 from goodput.calibration.validity import untrue
 from goodput.capacity.datasheet import full_row_of, row_of
 from goodput.capacity.measurement import OK, SCALED, Check, Measurement, Peaks
-from goodput.capacity.profile import Capacity, Peak, Provenance
+from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance, ShapePeak
 from goodput.device import DeviceIdentity
 from goodput.frontends.nvidia_clocks import Reading
 from goodput.measure.bouts import Outcome, Result
+from goodput.units import si
+
+_EARLIER = "not measured this time, but"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def lay_down(
 ) -> Profile:
     """The profile: every true figure as a roof, and what `known` has better or alone."""
     true = {g: m for g, m in measurements(found).items() if not untrue(m)}
-    winners = {g: r for g, r in found.outcome.winners.items() if g in true}
+    winners = {g: r for g, r in winners_of(found).items() if g in true}
     profile = extend(
         Profile(Capacity(found.device, datasheet=row_of(found.device.name))),
         Outcome(winners, found.outcome.unable),
@@ -76,28 +79,82 @@ def lay_down(
     }
     capacity = replace(profile.capacity, sustained_flops_per_s=sustained, software=software)
     profile = replace(profile, capacity=capacity, checked_at=epoch)
-    return profile if known is None else _kept(known, profile, true)
+    if known is None:
+        return profile
+    good = frozenset(group for group, m in true.items() if m.status == OK)
+    return _kept(known, profile, good)
 
 
-def _kept(known: Profile, fresh: Profile, true: dict[str, Measurement]) -> Profile:
+def _kept(known: Profile, fresh: Profile, good: frozenset[str]) -> Profile:
     """`fresh`, with what it did not measure, or measured badly and lower, from `known`."""
-    capacity, winners = fresh.capacity, dict(fresh.winners)
-    flops = dict(capacity.flops_per_s)
-    for mode, old in known.capacity.flops_per_s.items():
-        m = true.get(f"flops {mode}")
-        good = m is not None and m.status == OK
-        if not good and higher(flops.get(mode), old) is old:
-            flops[mode] = old
-            if mode in known.winners:
-                winners[mode] = known.winners[mode]
-    before = known.capacity
+    before, now = known.capacity, fresh.capacity
+    flops = _better("flops", before.flops_per_s, now.flops_per_s, good)
     capacity = replace(
-        capacity,
+        now,
         flops_per_s=flops,
-        sustained_flops_per_s={**before.sustained_flops_per_s, **capacity.sustained_flops_per_s},
-        bandwidth={**before.bandwidth, **capacity.bandwidth},
+        sustained_flops_per_s=_better(
+            SUSTAINED, before.sustained_flops_per_s, now.sustained_flops_per_s, good
+        ),
+        vector=now.vector if "vector" in good else higher(now.vector, before.vector),
+        special=now.special if "special" in good else higher(now.special, before.special),
+        bandwidth=_better_bandwidth(before, now, good),
+        floor_seconds=now.floor_seconds if "floor" in good else _shorter(before, now),
+        # A problem's own rate above the roof is out of date; it is measured again when asked for.
+        shapes=tuple(s for s in before.shapes if _below_roof(s, flops)),
     )
-    return replace(fresh, capacity=capacity, winners=winners)
+    winners = {
+        mode: source
+        for profile in (known, fresh)
+        for mode, source in profile.winners.items()
+        if flops[mode] is profile.capacity.flops_per_s.get(mode)
+    }
+    capacity = replace(capacity, vector=vector_roof(capacity, {}, flops))
+    return replace(fresh, capacity=with_contention(capacity), winners=winners)
+
+
+def _better(
+    kind: str, before: dict[str, Peak], now: dict[str, Peak], good: frozenset[str]
+) -> dict[str, Peak]:
+    """Each roof of now where its figure is good, else the higher of the two."""
+    return {
+        key: peak
+        for key in dict.fromkeys([*before, *now])
+        if (peak := now[key] if f"{kind} {key}" in good else higher(before.get(key), now.get(key)))
+    }
+
+
+def _better_bandwidth(
+    before: Capacity, now: Capacity, good: frozenset[str]
+) -> dict[str, tuple[BandwidthPoint, ...]]:
+    def points(capacity: Capacity, mix: str) -> dict[str, Peak]:
+        found = capacity.bandwidth.get(mix, ())
+        return {str(point.footprint_bytes): point.peak for point in found}
+
+    curves = {}
+    for mix in dict.fromkeys([*now.bandwidth, *before.bandwidth]):
+        peaks = _better(f"bytes {mix}", points(before, mix), points(now, mix), good)
+        sizes = sorted(peaks, key=int)
+        curves[mix] = tuple(BandwidthPoint(int(size), peaks[size]) for size in sizes)
+    return curves
+
+
+def _shorter(before: Capacity, now: Capacity) -> float:
+    return min(filter(None, (before.floor_seconds, now.floor_seconds)), default=0.0)
+
+
+def _below_roof(shape: ShapePeak, flops: dict[str, Peak]) -> bool:
+    problem = shape.product or shape.convolution
+    roof = flops.get(problem.mode) if problem else None
+    return roof is not None and shape.peak.rate <= roof.rate
+
+
+def winners_of(found: Found) -> dict[str, Result]:
+    """The winners; a faster float32 product is the vector units' too, where it runs on them."""
+    winners, share = dict(found.outcome.winners), found.around.share
+    product, vector = winners.get("flops float32"), winners.get("vector")
+    if product and vector and found.device.kind != "hip":
+        winners["vector"] = max(product, vector, key=lambda result: max(result.rates(share)))
+    return winners
 
 
 def measurements(found: Found) -> dict[str, Measurement]:
@@ -112,7 +169,7 @@ def measurements(found: Found) -> dict[str, Measurement]:
             found.verified.get(result.candidate.label, ()),
             found.readings,
         )
-        for group, result in found.outcome.winners.items()
+        for group, result in winners_of(found).items()
     }
     sustained = {
         f"sustained {mode}": figures.measurement(
@@ -132,8 +189,9 @@ def peaks_of(found: Found, capacity: Capacity, known: Profile | None) -> Peaks:
     """All figures, with those that could not be measured and those from before."""
     measured = measurements(found)
     untold = [f"{m.kernel} is no roof: {why}" for m in measured.values() if (why := untrue(m))]
-    every = (*measured.values(), *_lacking(found, measured), *found.collectives)
+    every = (*measured.values(), *found.collectives)
     every += _from_before(every, known, found)
+    every += _lacking(found, every)
     every += _by_ratio(every, capacity, found)
     row = full_row_of(found.device.name)
     ceilings = {mode: row.ceiling_flops_per_s(mode) for mode in ALL_MODES} if row else {}
@@ -147,31 +205,47 @@ def peaks_of(found: Found, capacity: Capacity, known: Profile | None) -> Peaks:
         zeros_ratio=found.zeros,
         measured_at=found.around.date,
         partial=found.partial,
-        warnings=tuple(dict.fromkeys([*found.notes, *untold, *capacity.warnings])),
+        warnings=tuple(
+            dict.fromkeys([*found.notes, *untold, *_older(measured, capacity), *capacity.warnings])
+        ),
     )
 
 
-def _lacking(found: Found, measured: dict[str, Measurement]) -> tuple[Measurement, ...]:
-    """What was asked for and could not be had, with the reason."""
-    modes = {f"flops {mode}": reason for mode, reason in found.plan.unsupported.items()}
-    groups = [g for g in found.plan.figures if g not in measured]
-    return (
-        *(
-            figures.unsupported(Figure("matmul", group.split()[1], "FLOP"), reason, found.around)
-            for group, reason in modes.items()
-        ),
-        *(
-            figures.unsupported(found.plan.figures[group], _why(found, group), found.around)
-            for group in groups
-        ),
-    )
+def _older(measured: dict[str, Measurement], capacity: Capacity) -> list[str]:
+    """Which compute roofs are from before, since they were measured worse this time."""
+    return [
+        f"the {mode} roof is still that of {peak.provenance.measured_at}, "
+        f"{si(peak.rate, 'FLOP/s')}: this time it was {m.status}, and lower"
+        for mode, peak in capacity.flops_per_s.items()
+        if (m := measured.get(f"flops {mode}")) is not None
+        if m.rate is not None and not untrue(m) and m.rate < peak.rate
+    ]
+
+
+def _lacking(found: Found, every: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+    """What was asked for and cannot be had, with the reason; not what an interruption left out."""
+    asked = {
+        **{Figure("matmul", mode, "FLOP"): why for mode, why in found.plan.unsupported.items()},
+        **{
+            figure: _why(found, group)
+            for group, figure in found.plan.figures.items()
+            if not found.partial or _tried(found, group)
+        },
+    }
+    have = {_key(m) for m in every}
+    rows = (figures.unsupported(figure, why, found.around) for figure, why in asked.items())
+    return tuple(row for row in rows if _key(row) not in have)
+
+
+def _tried(found: Found, group: str) -> bool:
+    rivals = found.plan.questions.groups.get(group, [])
+    return bool(rivals) and all(rival.label in found.outcome.unable for rival in rivals)
 
 
 def _why(found: Found, group: str) -> str:
-    if found.partial:
-        return found.partial
     unable = found.outcome.unable
-    reasons = [unable[c.label] for c in found.plan.questions.groups[group] if c.label in unable]
+    rivals = found.plan.questions.groups.get(group, [])
+    reasons = [unable[rival.label] for rival in rivals if rival.label in unable]
     return reasons[0] if reasons else "nothing that fits into the device's free memory"
 
 
@@ -182,15 +256,17 @@ def _key(m: Measurement) -> tuple[str, str, int, bool]:
 def _from_before(
     every: tuple[Measurement, ...], known: Profile | None, found: Found
 ) -> tuple[Measurement, ...]:
-    """Figures of an earlier measurement that this level left out."""
+    """Figures of an earlier measurement that this one left out, or did not come to."""
     if known is None or known.peaks is None:
         return ()
     have = {_key(m) for m in every if m.rate is not None}
     lost = set(found.plan.unsupported)
     return tuple(
-        replace(m, status=SCALED, detail=f"measured {m.measured_at}, not this time; {m.detail}")
+        m
+        if m.status == SCALED
+        else replace(m, status=SCALED, detail=f"{_EARLIER} {m.measured_at}; {m.detail}")
         for m in known.peaks.measurements
-        if m.rate is not None and m.status != SCALED and _key(m) not in have
+        if m.rate is not None and m.kernel and _key(m) not in have
         if not (m.unit == "matmul" and m.subject in lost)
     )
 

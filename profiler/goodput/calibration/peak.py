@@ -6,58 +6,55 @@ The profile is the one that reports use, so what was measured here is what they 
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from goodput.calibration import cache
 from goodput.calibration.bench import open_bench, other_frameworks, target_of
 from goodput.calibration.cache import Profile
 from goodput.calibration.collective_peaks import measure_collectives, ranks_of
-from goodput.calibration.device import best_device, device_count, software_versions
+from goodput.calibration.device import best_device, device_count, driver_name, software_versions
 from goodput.calibration.figures import Circumstances
+from goodput.calibration.keeping import keep, stored
 from goodput.calibration.laying import Found, lay_down, peaks_of
-from goodput.calibration.neighbours import others_seconds
-from goodput.calibration.plan import (
-    ALL_MODES,
-    FULL,
-    QUICK,
-    SECONDS,
-    STANDARD,
-    Plan,
-    plan_of,
-)
+from goodput.calibration.plan import ALL_MODES, FULL, QUICK, SECONDS, STANDARD, Plan, plan_of
+from goodput.calibration.proving import Proof, zeros_ratios
 from goodput.calibration.questions import Target
-from goodput.calibration.sizes import most_flops
+from goodput.calibration.sizes import leave_out_slow, most_flops, rates_of
 from goodput.calibration.surroundings import surroundings
 from goodput.calibration.sustained import sustain
-from goodput.calibration.validity import correct
-from goodput.capacity.measurement import Check, Measurement, Peaks
+from goodput.capacity.measurement import SCALED, Measurement, Peaks
 from goodput.device import DeviceIdentity
 from goodput.errors import NotMeasuredError, UsageError
 from goodput.frontends.nvidia_clocks import ClockWatch, Reading, other_processes
-from goodput.measure.bouts import CANNOT_RUN, Bench, Outcome, Protocol, Result, tournament
+from goodput.measure.bouts import Bench, Outcome, Result, tournament
 from goodput.measure.clock import Clock, HostClock
-from goodput_kernels import matmul
+from goodput.units import si
 from goodput_kernels.candidate import Candidate
-from goodput_kernels.operands import MODES, ZEROS
+from goodput_kernels.operands import MODES
 
 LOCK_SECONDS = 600.0
 """How long a second measurement waits for a first one on the same host."""
 
-_CHANGES: dict[str, dict[str, object]] = {
+_CHANGES: dict[str, dict[str, Any]] = {
     QUICK: {},
     STANDARD: {"keep": (4, 1), "bout_seconds": 0.1},
     FULL: {"keep": (8, 3, 1), "bout_seconds": 0.2, "confirmations": 5, "extra": 3},
 }
 _SUSTAINED_SECONDS = {QUICK: 0.0, STANDARD: 4.0, FULL: 8.0}
 _SUSTAINED_MODES = {QUICK: 0, STANDARD: 1, FULL: len(ALL_MODES)}
-_TRIES = 3
-"""Winners of one group that may turn out wrong before the group is given up."""
+
+_OPERAND_SETS = 3
+"""How often the operands of a call are in memory: two sets in turns, and one being made."""
+
+_NO_MEMORY = re.compile(r"out of memory|allocate|MemoryError")
+"""In what torch, NumPy and JAX say of a size that does not fit."""
 
 Progress = Callable[[str], None]
 
@@ -90,14 +87,35 @@ def measure_peaks(
             "no framework is installed, and without one there is nothing to measure with; "
             "pip install 'goodput-profiler[torch]'"
         )
-    device, clock, software = best_device(), HostClock(), software_versions()
+    clock = HostClock()
+    begin, asked_at = clock.now(), clock.date()
+    told = progress or (lambda _: None)
+    device, software = best_device(), software_versions()
     folder = cache.directory()
     path = cache.path_of(device, software, folder)
+    told("waiting for other measurements on this host")
+    before = clock.now()
     with cache.host_lock(folder, clock, LOCK_SECONDS) as unlocked:
-        job = _Job(level, device, software, path, clock, progress or (lambda _: None))
-        if unlocked:
-            job.notes.append(f"{unlocked}, so other processes of this host may measure meanwhile")
-        return job.run(dtypes)
+        known, notes = stored(path)
+        meanwhile = _measured_since(known, asked_at, level, dtypes)
+        if meanwhile is not None:
+            return meanwhile
+        begin += clock.now() - before
+        job = _Job(level, device, software, clock, told, begin, list(notes))
+        profile, peaks = job.run(dtypes, known)
+        trouble = keep(path, profile, unlocked)
+    return replace(peaks, warnings=(*peaks.warnings, *trouble))
+
+
+def _measured_since(
+    known: Profile | None, date: str, level: str, dtypes: tuple[str, ...]
+) -> Peaks | None:
+    """What another process measured of the same while this one waited; None if nothing did."""
+    peaks = known.peaks if known is not None else None
+    if peaks is None or peaks.partial or peaks.level != level or peaks.measured_at < date:
+        return None
+    modes = {m.subject for m in peaks.measurements if m.unit == "matmul" and m.status != SCALED}
+    return peaks if modes.issuperset(dtypes) else None
 
 
 @dataclass(slots=True)
@@ -107,152 +125,89 @@ class _Job:
     level: str
     device: DeviceIdentity
     software: dict[str, str]
-    path: Path
     clock: Clock
     progress: Progress
+    begin: float
     notes: list[str] = field(default_factory=list)
-    outcome: Outcome = field(default_factory=lambda: Outcome({}, {}))
-    verified: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    plan: Plan = field(default_factory=Plan)
+    proof: Proof = field(default_factory=lambda: Proof(Outcome({}, {})))
     sustained: dict[str, Result] = field(default_factory=dict)
     zeros: dict[str, float] = field(default_factory=dict)
     collectives: tuple[Measurement, ...] = ()
     partial: str = ""
 
-    def run(self, asked: tuple[str, ...]) -> Peaks:
-        """Measure, keep and return."""
-        begin = self.clock.now()
+    def run(self, asked: tuple[str, ...], known: Profile | None) -> tuple[Profile, Peaks]:
+        """Measure, and lay down what was found beside what is `known`."""
         target = target_of(self.device)
-        known = self._known()
-        on_device = target.torch_device != "cpu"
-        others = other_processes(os.getpid()) if on_device else ()
-        watch = ClockWatch(self.clock) if self.device.kind == "cuda" else nullcontext()
-        seconds = SECONDS[self.level] - self._reserve()
-        plan = Plan()
-        readings: tuple[Reading, ...] = ()
+        on_nvidia = self.device.kind == "cuda"
+        gpu = driver_name() if on_nvidia else ""
+        others = other_processes(os.getpid(), gpu) if on_nvidia else ()
+        watch = ClockWatch(self.clock, gpu) if on_nvidia else nullcontext()
         with (
             watch as clocks,
-            open_bench(target, self.clock, seconds, self.progress) as usual,
+            open_bench(target, self.clock, SECONDS[self.level], self.progress) as usual,
             other_frameworks(target),
         ):
-            bench = self._tuned(usual, target)
+            protocol = replace(usual.protocol, **_CHANGES[self.level])
+            bench = replace(usual, protocol=protocol, checkpoint=self._keep_outcome)
             try:
                 with _terminable():
-                    plan = plan_of(
-                        self.level, asked, target, lambda mode: self._most(mode, target, bench)
-                    )
-                    self._fit_memory(plan, target)
-                    self._measure(plan, target, bench)
+                    self._measure(asked, target, bench)
             except KeyboardInterrupt:
-                passed = self.clock.now() - begin
+                passed = self.clock.now() - self.begin
                 self.partial = f"interrupted after {passed:.0f} s; run it again for the rest"
-            if isinstance(clocks, ClockWatch):
-                readings = tuple(clocks.readings)
-        if not self.outcome.winners:
+        readings = tuple(clocks.readings) if isinstance(clocks, ClockWatch) else ()
+        if not self.proof.outcome.winners:
             raise NotMeasuredError(self._nothing())
-        found = Found(
-            level=self.level,
-            device=self.device,
-            plan=plan,
-            outcome=self.outcome,
-            verified=self.verified,
-            sustained=self.sustained,
-            zeros=self.zeros,
-            collectives=self.collectives,
-            around=self._around(target, bench),
-            readings=readings,
-            partial=self.partial,
-            notes=tuple(self.notes),
-        )
+        found = self._found(self._around(target, bench), readings)
         profile = lay_down(found, known, self.software, self.clock.epoch())
         peaks = replace(
             peaks_of(found, profile.capacity, known),
-            surroundings=surroundings(
-                target,
-                self.software,
-                (c for rivals in plan.questions.groups.values() for c in rivals),
-                readings,
-                others,
-            ),
-            seed=bench.protocol.seed,
-            seconds=self.clock.now() - begin,
+            surroundings=surroundings(target, self.software, self._ran(), readings, others),
+            seed=protocol.seed,
+            seconds=self.clock.now() - self.begin,
         )
-        return self._keep(replace(profile, peaks=peaks), peaks)
+        return replace(profile, peaks=peaks), peaks
 
     # What is measured.
 
-    def _measure(self, plan: Plan, target: Target, bench: Bench) -> None:
-        self.outcome = tournament(plan.questions.groups, bench)
-        self._verify(plan, target, bench)
-        modes = [mode for mode in plan.modes if f"flops {mode}" in self.outcome.winners]
+    def _measure(self, asked: tuple[str, ...], target: Target, bench: Bench) -> None:
+        rates: dict[str, dict[str, float]] = {}
+
+        def most(mode: str) -> float:
+            # Modes with kernels of their own have the size of bfloat16.
+            own = mode if mode in MODES else "bfloat16"
+            rates[mode] = rates_of(own, target, bench, all_backends=True)
+            return most_flops(rates[mode])
+
+        self.plan = plan_of(self.level, asked, target, most)
+        for mode in self.plan.modes:
+            leave_out_slow(self.plan.questions, mode, rates[mode])
+        self._fit_memory(target)
+        bench = replace(bench, deadline=self.begin + SECONDS[self.level] - self._reserve())
+        self._keep_outcome(tournament(self.plan.questions.groups, bench))
+        self.proof.of_all(target, bench, self._share())
+        modes = [mode for mode in self.plan.modes if f"flops {mode}" in self._winners()]
         for mode in modes[: _SUSTAINED_MODES[self.level]]:
-            winner = self.outcome.winners[f"flops {mode}"].candidate
+            winner = self._winners()[f"flops {mode}"].candidate
             self.sustained[mode] = sustain(winner, _SUSTAINED_SECONDS[self.level], bench)
         if self.level == FULL:
-            bench.progress("collectives between the ranks of this host")
-            ranks = ranks_of(target.torch_device, device_count())
-            self.collectives = measure_collectives(ranks, self._around(target, bench))
+            self._measure_collectives(target, bench)
         if target.torch_device != "cpu":
-            for mode in modes:
-                self._compare_zeros(mode, plan, target, bench)
+            self.zeros = zeros_ratios(
+                tuple(modes), self.proof.outcome, self.plan.questions, target, bench, self._share()
+            )
 
-    def _verify(self, plan: Plan, target: Target, bench: Bench) -> None:
-        """Check the winners' results; a wrong one leaves its place to the next best."""
-        for attempt in range(_TRIES):
-            wrong = {}
-            for group, result in list(self.outcome.winners.items()):
-                label = result.candidate.label
-                if label in self.verified:
-                    continue
-                bench.progress(f"verifying {label}")
-                self.verified[label] = self._checks(group, result.candidate, target)
-                failed = next((c for c in self.verified[label] if not c.passed), None)
-                if failed is not None:
-                    wrong[group] = label
-                    reason = f"{failed.name}: {failed.value:.3g} {failed.detail}"
-                    self.outcome.unable[label] = reason
-                    self.notes.append(f"{label} is no roof: {reason}")
-            if not wrong:
-                return
-            again = {
-                group: [c for c in plan.questions.groups[group] if c.label not in self.verified]
-                for group in wrong
-            }
-            for group in wrong:
-                del self.outcome.winners[group]
-            if attempt + 1 < _TRIES:
-                found = tournament({g: c for g, c in again.items() if c}, bench)
-                self.outcome.winners.update(found.winners)
-                self.outcome.unable.update(found.unable)
+    def _measure_collectives(self, target: Target, bench: Bench) -> None:
+        ranks = ranks_of(target.torch_device, device_count())
+        self.progress(f"collectives over {ranks} ranks")
+        self.collectives = measure_collectives(ranks, self._around(target, bench))
 
-    def _checks(self, group: str, candidate: Candidate, target: Target) -> tuple[Check, ...]:
-        found = []
-        if candidate.verify is not None:
-            try:
-                found.append(correct(candidate.verify()))
-            except CANNOT_RUN as error:
-                self.notes.append(f"{candidate.label} could not be checked ({_line(error)})")
-        mode = group.partition(" ")[2].split(" ")[0]
-        if target.torch_device != "cpu" and candidate.unit == "flops":
-            found.append(_kernel_check(candidate, mode))
-        return tuple(found)
+    def _winners(self) -> dict[str, Result]:
+        return self.proof.outcome.winners
 
-    def _compare_zeros(self, mode: str, plan: Plan, target: Target, bench: Bench) -> None:
-        """The same product on zeros: where that is faster, power limits the real one."""
-        winner = self.outcome.winners[f"flops {mode}"]
-        source = plan.questions.sources.get(winner.candidate.label)
-        if source is None or source.product is None or mode not in MODES:
-            return
-        p = source.product
-        rivals = matmul.candidates(mode, p.batch, p.m, p.n, p.k, target.torch_device, data=ZEROS)
-        wanted = f"{winner.candidate.name} zeros"
-        same = [candidate for candidate in rivals if candidate.name == wanted]
-        if not same:
-            return
-        both = {"zeros": same, "random": [winner.candidate]}
-        found = tournament(both, replace(bench, deadline=self.clock.now() + self._reserve()))
-        rates = {group: max(r.rates(bench.protocol.share)) for group, r in found.winners.items()}
-        if len(rates) == len(both):
-            self.zeros[mode] = rates["zeros"] / rates["random"]
+    def _keep_outcome(self, outcome: Outcome) -> None:
+        self.proof = Proof(outcome)
 
     # How it is measured.
 
@@ -261,84 +216,72 @@ class _Job:
             target, self.device.name, bench.protocol.share, target.cores, self.clock.date()
         )
 
+    def _share(self) -> float:
+        """Seconds for each of what comes after the rounds, beside the sustained rates."""
+        return SECONDS[self.level] * 0.1
+
     def _reserve(self) -> float:
-        """Seconds kept for what comes after the rounds: checks, sustained and zeros."""
-        return SECONDS[self.level] * 0.1 + (
-            _SUSTAINED_SECONDS[self.level] * min(_SUSTAINED_MODES[self.level], 4)
-        )
+        """Seconds kept for what comes after the rounds."""
+        modes = min(_SUSTAINED_MODES[self.level], len(self.plan.modes))
+        return self._share() + _SUSTAINED_SECONDS[self.level] * modes
 
-    def _tuned(self, bench: Bench, target: Target) -> Bench:
-        changed = dict(_CHANGES[self.level])
-        protocol = Protocol(**{**_fields(bench.protocol), **changed})  # type: ignore[arg-type]
-        on_cpu = target.torch_device == "cpu"
-        return replace(
-            bench,
-            protocol=protocol,
-            others=(lambda: others_seconds(self.clock)) if on_cpu else (lambda: None),
-            cores=target.cores,
-            checkpoint=self._keep_outcome,
-        )
-
-    def _keep_outcome(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-
-    def _most(self, mode: str, target: Target, bench: Bench) -> float:
-        """FLOPs of a call in `mode`; modes with kernels of their own have the size of float8."""
-        if mode not in MODES:
-            mode = "bfloat16"
-        return most_flops(mode, target, bench, all_backends=True)
-
-    def _fit_memory(self, plan: Plan, target: Target) -> None:
+    def _fit_memory(self, target: Target) -> None:
         """Leave out what does not fit into the device's free memory, and say so."""
         free = _free_bytes(target)
         if free is None:
             return
-        left_out = 0
-        for group, rivals in plan.questions.groups.items():
-            fitting = [c for c in rivals if 3 * c.working_set_bytes <= free]
-            left_out += len(rivals) - len(fitting)
-            plan.questions.groups[group] = fitting
+        left_out, groups = 0, self.plan.questions.groups
+        for group, rivals in groups.items():
+            groups[group] = [c for c in rivals if _OPERAND_SETS * c.working_set_bytes <= free]
+            left_out += len(rivals) - len(groups[group])
         if left_out:
             self.notes.append(
                 f"{left_out} larger kernels were left out: others use the device's memory, and "
-                f"{free / 1e9:.1f} GB are free"
+                f"{si(free, 'B')} are free"
             )
 
-    def _known(self) -> Profile | None:
-        try:
-            return cache.read(self.path)
-        except UsageError as error:
-            self.notes.append(
-                f"the cached capacity could not be used ({error}), so all of it is measured again"
+    # What was found.
+
+    def _found(self, around: Circumstances, readings: tuple[Reading, ...]) -> Found:
+        return Found(
+            level=self.level,
+            device=self.device,
+            plan=self.plan,
+            outcome=self.proof.outcome,
+            verified=self.proof.verified,
+            sustained=self.sustained,
+            zeros=self.zeros,
+            collectives=self.collectives,
+            around=around,
+            readings=readings,
+            partial=self.partial,
+            notes=(*self.notes, *self.proof.notes, *self._short()),
+        )
+
+    def _short(self) -> Iterator[str]:
+        """What time and memory were too short for."""
+        outcome = self.proof.outcome
+        lost = sum(bool(_NO_MEMORY.search(reason)) for reason in outcome.unable.values())
+        if lost:
+            yield f"{lost} kernels ran out of memory, and smaller ones stand in for them"
+        if outcome.untried:
+            rivals = sum(map(len, self.plan.questions.groups.values()))
+            yield (
+                f"time was too short to try {outcome.untried} of {rivals} kernels; a higher level "
+                "or a quieter machine tries them all"
             )
-            return None
+
+    def _ran(self) -> Iterator[Candidate]:
+        unable = self.proof.outcome.unable
+        for rivals in self.plan.questions.groups.values():
+            yield from (rival for rival in rivals if rival.label not in unable)
 
     def _nothing(self) -> str:
         if self.partial:
             return f"nothing was measured: {self.partial}"
-        reasons = list(dict.fromkeys(self.outcome.unable.values()))
+        reasons = list(dict.fromkeys(self.proof.outcome.unable.values()))
         why = f": {reasons[0]}" if reasons else ""
         return f"nothing could be measured on {self.device.name}{why}"
-
-    def _keep(self, profile: Profile, peaks: Peaks) -> Peaks:
-        try:
-            cache.write(self.path, profile)
-        except OSError as error:
-            note = (
-                f"the profile could not be kept in {self.path.parent} ({error.strerror}), so "
-                "reports measure again; name a writable directory in GOODPUT_CACHE"
-            )
-            return replace(peaks, warnings=(*peaks.warnings, note))
-        return peaks
-
-
-def _kernel_check(candidate: Candidate, mode: str) -> Check:
-    from goodput.frontends.torch_kernels import falls_back, kernel_names
-
-    with candidate.scope():
-        names = kernel_names(candidate.prepare())
-    other = falls_back(mode, names)
-    return Check("kernel", not other, None, other or (names[0] if names else "no kernel was seen"))
 
 
 def _free_bytes(target: Target) -> int | None:
@@ -347,14 +290,6 @@ def _free_bytes(target: Target) -> int | None:
     from goodput.frontends import torch_device
 
     return torch_device.free_bytes()
-
-
-def _fields(protocol: Protocol) -> dict[str, object]:
-    return {name: getattr(protocol, name) for name in Protocol.__slots__}
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

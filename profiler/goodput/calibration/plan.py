@@ -20,6 +20,7 @@ from goodput.calibration.questions import (
     standard_convolutions,
     standard_products,
 )
+from goodput.capacity.datasheet import MIXES
 from goodput.work import Contraction
 from goodput_kernels import (
     attention,
@@ -31,7 +32,6 @@ from goodput_kernels import (
     link,
     matmul,
     memory,
-    scaled,
     waves,
 )
 from goodput_kernels.candidate import Candidate
@@ -54,15 +54,16 @@ _MODES = {
 ALL_MODES = _MODES[FULL]
 """The math modes that can be asked for."""
 
-_NONE_ON_CPU = ("tf32", "mxfp8", "nvfp4")
-"""Modes that exist on devices only."""
+_NOT_ON_CPU = ("tf32", "float8_e4m3", "mxfp8", "nvfp4")
+"""Modes that CPUs have no units for: some of them can be had there, emulated, if asked for."""
 
 _EXPERTS, _SKINNY_ROWS = 8, (1, 16, 64)
 _GROUPED_EDGE = {"cpu": 256, "cuda": 2048}
 _IRREGULAR_PAST_THE_CACHE = 2
 _LINK_SIZES = (1 << 12, 1 << 20, 1 << 26)
 _LARGEST_IRREGULAR = 1 << 28
-_SCALED_SHAPES = 6
+_FEW = 6
+"""Shapes of whole waves that stand for all of them, for kernels that are slow to try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,6 @@ class Figure:
     subject: str
     quantity: str
     size: int = 0
-    threads: int = 0
 
 
 @dataclass(slots=True)
@@ -101,11 +101,11 @@ class Plan:
 
 
 def modes_of(level: str, asked: tuple[str, ...], target: Target) -> tuple[str, ...]:
-    """The math modes of a level, or those asked for; without asking, none that a CPU never has."""
+    """The math modes of a level, or those asked for; without asking, none that CPUs lack."""
     if asked:
         return tuple(dict.fromkeys(asked))
     on_cpu = target.torch_device == "cpu"
-    return tuple(m for m in _MODES[level] if not (on_cpu and m in _NONE_ON_CPU))
+    return tuple(m for m in _MODES[level] if not (on_cpu and m in _NOT_ON_CPU))
 
 
 def plan_of(
@@ -126,11 +126,13 @@ def plan_of(
         if not sizes[mode]:
             plan.unsupported[mode] = "no library here multiplies matrices in it on this device"
             continue
+        plan.figures[f"flops {mode}"] = Figure("matmul", mode, "FLOP")
         _ask_products(plan, mode, target, sizes[mode])
+        _ask_elsewhere(plan, level, mode, target, sizes[mode])
         if level != QUICK:
             _ask_variants(plan, level, mode, target, sizes[mode])
     _ask_memory(plan, level, target)
-    _ask_units(plan, target, sizes.get("float32") or most_flops("float32"))
+    _ask_units(plan, target, 0.0 if sizes.get("float32") else most_flops("float32"))
     _ask_latency(plan, target)
     if level != QUICK:
         _ask_irregular(plan, level, target)
@@ -139,21 +141,27 @@ def plan_of(
 
 
 def _ask_products(plan: Plan, mode: str, target: Target, most: float) -> None:
-    device = target.torch_device
-    group = f"flops {mode}"
+    shapes = _exact_products(target, most)
     if mode in MODES:
         ask_standard(plan.questions, mode, target, most)
-        for m, n, k in _exact_products(target, most):
-            source = Source(product=Contraction(1, m, n, k, mode))
-            plan.questions.ask_source(mode, source, device)
-    largest = standard_products(target, most)[-2 if device == "cpu" else -1]
-    if mode in scaled.MODES:
-        for m, n, k in dict.fromkeys([largest, *_exact_products(target, most)[:_SCALED_SHAPES]]):
-            plan.questions.ask(group, scaled.candidates(mode, m, n, k, device))
-    source = Source(product=Contraction(1, *largest, mode))
-    plan.questions.ask(group, source.others(device))
-    plan.questions.sources.update({c.label: source for c in source.others(device)})
-    plan.figures[group] = Figure("matmul", mode, "FLOP")
+    else:  # block-scaled modes, whose kernels are few
+        shapes = (standard_products(target, most)[-1], *shapes[:_FEW])
+    for m, n, k in shapes:
+        source = Source(product=Contraction(1, m, n, k, mode))
+        plan.questions.ask_source(mode, source, target.torch_device)
+
+
+def _ask_elsewhere(plan: Plan, level: str, mode: str, target: Target, most: float) -> None:
+    """The kernels of other frameworks, at the largest shapes."""
+    device = target.torch_device
+    *squares, last = standard_products(target, most)
+    shapes = squares[::-1] if device == "cpu" else [last, *_exact_products(target, most)[:_FEW]]
+    # Each shape is a program to compile.
+    for m, n, k in shapes[:1] if level == QUICK else shapes:
+        source = Source(product=Contraction(1, m, n, k, mode))
+        rivals = source.others(device)
+        plan.questions.ask(f"flops {mode}", rivals)
+        plan.questions.sources.update({rival.label: source for rival in rivals})
 
 
 def _exact_products(target: Target, most: float) -> tuple[tuple[int, int, int], ...]:
@@ -194,8 +202,7 @@ def _ask_threads(plan: Plan, mode: str, target: Target, most: float) -> None:
             if candidate.library != "NumPy"  # its threads cannot be told
         ]
         subject = f"{mode} on {count} thread{'s' * (count != 1)}"
-        figure = Figure("matmul", subject, "FLOP", threads=count)
-        plan.ask(f"threads {subject}", figure, rivals)
+        plan.ask(f"threads {subject}", Figure("matmul", subject, "FLOP"), rivals)
         count *= 2
 
 
@@ -220,7 +227,7 @@ def _ask_memory(plan: Plan, level: str, target: Target) -> None:
     sizes = footprints(target.cache_bytes)
     if level == QUICK:
         sizes = (sizes[0], *sizes[-2:])
-    for mix in ("read", "copy") if level == QUICK else memory.MIXES:
+    for mix in MIXES if level == QUICK else memory.MIXES:
         for size in sizes:
             rivals = [*memory.candidates(mix, size, device), *_other_memory(mix, size, target)]
             plan.ask(f"bytes {mix} {size}", Figure("memory", mix, "B", size), rivals)

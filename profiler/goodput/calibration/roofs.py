@@ -25,7 +25,7 @@ from goodput.calibration.questions import (
     ask_pointwise,
     ask_standard,
 )
-from goodput.calibration.sizes import most_flops
+from goodput.calibration.sizes import leave_out_slow, most_flops, rates_of
 from goodput.calibration.spot import spot_check
 from goodput.capacity.datasheet import row_of
 from goodput.capacity.profile import Capacity, Peak, Provenance
@@ -192,7 +192,8 @@ def _measure(profile: Profile, missing: _Missing, target: Target, bench: Bench) 
     """`profile` with all that was missing."""
     questions = Questions()
     for mode in missing.all_modes:
-        most = most_flops(mode, target, bench)
+        rates = rates_of(mode, target, bench)
+        most = most_flops(rates)
         if not most:
             continue
         if mode in profile.winners:
@@ -200,10 +201,11 @@ def _measure(profile: Profile, missing: _Missing, target: Target, bench: Bench) 
         if mode in missing.modes:
             ask_standard(questions, mode, target, most)
         ask_own(questions, mode, missing.products, missing.convolutions, target, most)
+        leave_out_slow(questions, mode, rates)
     if missing.rest:
         ask_memory(questions, target)
         has_products = "float32" in {*missing.modes, *profile.capacity.flops_per_s}
-        most = 0.0 if has_products else most_flops("float32", target, bench)
+        most = 0.0 if has_products else most_flops(rates_of("float32", target, bench))
         ask_pointwise(questions, target, most)
     outcome = tournament(questions.groups, bench)
     extended = extend(profile, outcome, questions, bench.protocol.share, bench.clock.date())

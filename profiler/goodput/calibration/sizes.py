@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from goodput.calibration.questions import Target
+from collections.abc import Mapping
+
+from goodput.calibration.questions import Questions, Target
 from goodput.measure.bouts import CANNOT_RUN, Bench, bout
 from goodput_kernels import jax_matmul, matmul
 from goodput_kernels.candidate import Candidate
@@ -11,13 +13,18 @@ from goodput_kernels.threads import one_thread
 CALL_SECONDS = 0.02
 """What one call of a contraction should take at most."""
 
+SLOW = 8
+"""A library that would take this many times as long is not asked at that size."""
+
 _CPU_EDGE = 384
 _DEVICE_EDGE = 4096
 _PROBE_SECONDS = 0.03
 
 
-def most_flops(mode: str, target: Target, bench: Bench, *, all_backends: bool = False) -> float:
-    """FLOPs of a call of about `CALL_SECONDS` in `mode` by the fastest library; 0 where none can.
+def rates_of(
+    mode: str, target: Target, bench: Bench, *, all_backends: bool = False
+) -> dict[str, float]:
+    """FLOP/s of each library's product in `mode`, by library and operator; without those that fail.
 
     On a CPU one thread's rate times the cores: on a shared machine a small product on all cores
     waits for its slowest thread, hundreds of times its own length, and would size everything down.
@@ -30,16 +37,40 @@ def most_flops(mode: str, target: Target, bench: Bench, *, all_backends: bool = 
     """
     on_cpu = target.torch_device == "cpu"
     edge = _CPU_EDGE if on_cpu else _DEVICE_EDGE
-    rivals = [
-        one_thread(c) if on_cpu else c
-        for c in matmul.candidates(mode, 1, edge, edge, edge, target.torch_device)
-    ]
-    rates = [_rate(rival, bench) * target.cores for rival in rivals]
+    rivals = matmul.candidates(mode, 1, edge, edge, edge, target.torch_device)
+    rates = {}
+    for rival in rivals:
+        # NumPy's threads cannot be told either; it is sized as the others are.
+        if rival.library != "NumPy":
+            probe = one_thread(rival) if on_cpu else rival
+            rates[_library(rival)] = _rate(probe, bench) * target.cores
     if all_backends and on_cpu:
         # XLA's threads cannot be told, so that its rate is that of all of them already.
-        others = jax_matmul.cpu_candidates(mode, 1, edge, edge, edge)
-        rates += [_rate(rival, bench) for rival in others]
-    return max(rates, default=0.0) * CALL_SECONDS
+        for rival in jax_matmul.cpu_candidates(mode, 1, edge, edge, edge):
+            rates[_library(rival)] = _rate(rival, bench)
+    return {library: rate for library, rate in rates.items() if rate}
+
+
+def most_flops(rates: Mapping[str, float]) -> float:
+    """FLOPs of a call of about `CALL_SECONDS` by the fastest library; 0 where there is none."""
+    return max(rates.values(), default=0.0) * CALL_SECONDS
+
+
+def leave_out_slow(questions: Questions, mode: str, rates: Mapping[str, float]) -> None:
+    """Take out of the rivals for `mode` what its library would take far too long for.
+
+    Where a CPU lacks a mode, one library has plain loops for it and another has not.
+    """
+    group = f"flops {mode}"
+    questions.groups[group] = [
+        rival
+        for rival in questions.groups.get(group, [])
+        if rival.amount <= SLOW * CALL_SECONDS * rates.get(_library(rival), float("inf"))
+    ]
+
+
+def _library(candidate: Candidate) -> str:
+    return f"{candidate.library} {candidate.name.split()[0]}"
 
 
 def _rate(probe: Candidate, bench: Bench) -> float:

@@ -14,6 +14,7 @@ from goodput.capacity.measurement import (
     NOISY,
     OK,
     THROTTLED,
+    TRUTH,
     UNSUPPORTED,
     Check,
     Measurement,
@@ -74,12 +75,14 @@ def below_ceiling(rate: float, ceiling: float, quantity: str) -> Check:
 
 def steady(bouts: Sequence[Sequence[float]], limits: Limits) -> Check:
     """The rates of the trains inside the bouts."""
-    worst = max(
-        ((quantile(b, 0.95) - quantile(b, 0.05)) / median(b) for b in bouts if len(b) > 1),
-        default=0.0,
-    )
+    worst = max(map(_inside, bouts), default=0.0)
     detail = f"(95th - 5th percentile) / median of a bout, at most {percent(limits.spread, 0)}"
     return Check("spread", worst <= limits.spread, worst, detail)
+
+
+def confirmed(bouts: Sequence[Sequence[float]]) -> Check:
+    """How often it was measured: from inside, a bad second looks as calm as a good one."""
+    return Check("bouts", len(bouts) > 1, float(len(bouts)), "bouts a second apart, at least 2")
 
 
 def agreeing(bouts: Sequence[Sequence[float]]) -> Check:
@@ -90,9 +93,18 @@ def agreeing(bouts: Sequence[Sequence[float]]) -> Check:
 
 
 def spread_of(bouts: Sequence[Sequence[float]]) -> float:
-    """(Largest - smallest) / median over the medians of the bouts; 0 for one bout."""
+    """(Largest - smallest) / median over the medians of the bouts.
+
+    Of one bout (a sustained rate has no more) the same of its trains, without the outermost tenth.
+    """
+    if len(bouts) == 1:
+        return _inside(bouts[0])
     middles = [median(bout) for bout in bouts]
     return (max(middles) - min(middles)) / median(middles) if middles else 0.0
+
+
+def _inside(bout: Sequence[float]) -> float:
+    return (quantile(bout, 0.95) - quantile(bout, 0.05)) / median(bout)
 
 
 def without_drift(bouts: Sequence[Sequence[float]], limits: Limits) -> Check:
@@ -133,13 +145,18 @@ def status_of(rate: float | None, checks: Iterable[Check]) -> str:
         return THROTTLED
     if failed & {"alone", "contention"}:
         return CONTENDED
-    return NOISY if failed & {"spread", "drift"} else OK
+    return NOISY if failed & {"bouts", "spread", "drift"} else OK
 
 
 def untrue(measurement: Measurement) -> str:
     """Why a measurement may not become a roof; "" where it may."""
     for check in measurement.checks:
-        if not check.passed and check.name in {"correct", "ceiling", "kernel"}:
-            value = "" if check.value is None else f" {check.value:.3g}"
-            return f"{check.name}{value}: {check.detail}"
+        if not check.passed and check.name in TRUTH:
+            return told(check)
     return ""
+
+
+def told(check: Check) -> str:
+    """A check in words, e.g. `ceiling 1.21: share of 1.07 PFLOP/s, at most 1.03`."""
+    value = "" if check.value is None else f" {check.value:.3g}"
+    return f"{check.name}{value}: {check.detail}"

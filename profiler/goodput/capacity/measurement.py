@@ -15,6 +15,9 @@ THROTTLED, SCALED, UNSUPPORTED = "throttled", "scaled", "unsupported"
 STATUSES = (OK, NOISY, CONTENDED, THROTTLED, SCALED, UNSUPPORTED)
 """`scaled`: not measured this time but taken from an earlier figure or the datasheet's ratio."""
 
+TRUTH = ("correct", "ceiling", "kernel")
+"""The checks without which a figure is none: right results, a possible rate, the kernel meant."""
+
 UNITS = (
     "matmul",
     "convolution",
@@ -35,7 +38,8 @@ class Check:
     """One condition that a measurement has to meet, and the number it was judged by.
 
     Attributes:
-        name: `correct`, `ceiling`, `clocks`, `alone`, `spread`, `drift`, `contention` or `kernel`.
+        name: `correct`, `ceiling`, `kernel` (see `TRUTH`), `clocks`, `contention`, `alone`,
+            `bouts`, `spread` or `drift`.
         passed: whether it was met.
         value: the number; None where there is none.
         detail: what the number is and what its limit was.
@@ -63,7 +67,8 @@ class Measurement:
         shape: its sizes, e.g. `(m, n, k)` or `(batch, m, n, k)`; empty where `size` says it all.
         size: bytes of distinct memory or of the message; 0 where it means nothing.
         bouts: the rates of each bout, in the order measured.
-        spread: (largest - smallest) / median over the medians of the bouts.
+        spread: (largest - smallest) / median over the medians of the bouts; of a single bout over
+            its trains, without the outermost tenth.
         clock_hz: mean clock while it ran; None where it cannot be read.
         checks: conditions, met or not.
         detail: one sentence on how it was measured, or why it was not.
@@ -93,8 +98,7 @@ class Measurement:
         A contended or noisy figure is a true rate that the device reached, so it may (and the
         report says so); one that failed `correct`, `ceiling` or `kernel` may not.
         """
-        truth = {"correct", "ceiling", "kernel"}
-        return self.rate is not None and all(c.passed for c in self.checks if c.name in truth)
+        return self.rate is not None and all(c.passed for c in self.checks if c.name in TRUTH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ CONTENDED = 0.10
 """Bouts of one candidate that differ by more than this were not alone on the device."""
 
 _COUNTED_SECONDS = 0.2
-"""Systems count the time of cores in hundredths of a second: less than this is told too coarsely."""
+"""Systems count the time of cores in hundredths of a second, too coarsely for less than this."""
 
 # What a framework raises for an operator, dtype or size that it cannot do (NotImplementedError and
 # torch's OutOfMemoryError are RuntimeErrors; a missing operator is an AttributeError).

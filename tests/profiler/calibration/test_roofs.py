@@ -8,6 +8,7 @@ import pytest
 from goodput.calibration import cache, roofs
 from goodput.calibration.device import identity, software_versions
 from goodput.calibration.roofs import Needs, capacity_of, remeasure
+from goodput.calibration.sizes import CALL_SECONDS
 from goodput.capacity.datasheet import row_of
 from goodput.capacity.profile import Capacity, Peak, Provenance
 from goodput.device import DeviceIdentity
@@ -62,7 +63,7 @@ def machine(monkeypatch, tmp_path):
         yield Bench(even, even, Protocol(bout_seconds=0.0), progress=progress or (lambda _: None))
 
     monkeypatch.setattr(roofs, "open_bench", open_bench)
-    monkeypatch.setattr(roofs, "most_flops", lambda *_: even.most_flops)
+    monkeypatch.setattr(roofs, "rates_of", lambda *_: {"any": even.most_flops / CALL_SECONDS})
     monkeypatch.setattr(roofs, "others_share", lambda *_: even.others_share)
     monkeypatch.setenv("GOODPUT_CACHE", str(tmp_path / "cache"))
     return even
