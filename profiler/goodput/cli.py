@@ -17,6 +17,7 @@ from goodput import __version__
 from goodput.errors import GoodputError
 
 COMMANDS = {
+    "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
     "run": ("goodput.commands.run", "Run a script and report its goodput."),
     "show": ("goodput.commands.show", "Report on a recording or a torch.profiler trace."),
 }
@@ -51,8 +52,8 @@ class Commands(click.Group):
 def goodput() -> None:
     """Tell what fraction of the hardware's delivered capacity became useful model math.
 
-    Exit status: 0 ok, 2 usage, 3 could not measure, 5 untrustworthy result; of run, the
-    script's own status where that is not 0.
+    Exit status: 0 ok, 2 usage, 3 could not measure, 4 nothing comparable, 5 untrustworthy
+    result; of run, the script's own status where that is not 0.
     """
 
 

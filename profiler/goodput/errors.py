@@ -43,6 +43,12 @@ class NotMeasuredError(GoodputError):
     exit_code = 3
 
 
+class NotComparableError(GoodputError):
+    """Two results have nothing in common that could be compared, e.g. unlike devices."""
+
+    exit_code = 4
+
+
 class UntrustworthyError(GoodputError):
     """A result breaks a hard limit, so it must not be read as a percentage."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 _PREFIXES = {
     "p": -4,
@@ -61,3 +62,14 @@ def seconds(value: float | None) -> str:
 def percent(ratio: float | None, digits: int = 1) -> str:
     """A ratio as a percentage, e.g. 0.123 -> `12.3 %`; `n/a` for None."""
     return UNKNOWN if ratio is None else f"{100.0 * ratio:.{digits}f} %"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers with runs joined, e.g. `0-3, 8`."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in runs)

@@ -26,7 +26,7 @@ def publish(report: Report, options: ReportOptions, stream: TextIO) -> int:
     written = [write_file(path, text) for path, text in files]
     alone = [text for place, text in forms if place == STDOUT]
     flush_stdout()
-    written.append(_print(alone[0] if alone else _text(report, stream), stream))
+    written.append(print_text(alone[0] if alone else _text(report, stream), stream))
     if not all(written):
         return NotMeasuredError.exit_code
     return UntrustworthyError.exit_code if report.errors else 0
@@ -43,7 +43,7 @@ def write_file(path: Path, text: str) -> bool:
     return True
 
 
-def _print(text: str, stream: TextIO) -> bool:
+def print_text(text: str, stream: TextIO) -> bool:
     """Writes `text` to stdout; where that cannot be, says so in one line and returns False."""
     try:
         stream.write(text)
@@ -62,12 +62,15 @@ def _markdown(report: Report) -> str:
 
 
 def _text(report: Report, stream: TextIO) -> str:
-    columns = shutil.get_terminal_size((_WIDE, 0)).columns
-    width = min(max(columns, _NARROW), _WIDE)
-    return render_text(report, width=width, colour=_coloured(stream), now=datetime.now(UTC))
+    return render_text(report, width=line_width(), colour=coloured(stream), now=datetime.now(UTC))
 
 
-def _coloured(stream: TextIO) -> bool:
+def line_width() -> int:
+    """Characters of a line: the terminal's, within what the tables were made for."""
+    return min(max(shutil.get_terminal_size((_WIDE, 0)).columns, _NARROW), _WIDE)
+
+
+def coloured(stream: TextIO) -> bool:
     """Whether to use colours: only on a terminal that has them, and never under `NO_COLOR`."""
     refused = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return stream.isatty() and not refused
