@@ -307,7 +307,11 @@ class Passes:
         if not self._wall_seconds and self._warmup_seconds():
             found.append("the program ended in its warm-up, so the step times are from there")
         if self._work.failure:
-            shapes = "; work comes from the profiled shapes alone" if self._profiled else ""
+            shapes = (
+                "; work comes from the profiled shapes alone, which do not tell the pairs that a "
+                "mask closes"
+            )
+            shapes = shapes if self._profiled else ""
             found.append(f"{self._work.failure}{shapes}")
         if self._kept_out:
             found.append(

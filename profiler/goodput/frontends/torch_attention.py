@@ -15,11 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from goodput.formulas.attention import causal_pairs
-from goodput.work import Call, Work
-
-PRODUCTS = frozenset({"aten::bmm", "aten::baddbmm"})
-"""The operators that the `math` kernel does its two products with."""
-_SOFTMAXES = frozenset({"aten::_softmax", "aten::_safe_softmax"})
+from goodput.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +79,6 @@ class AttentionWatch(TorchFunctionMode):
             yield
         finally:
             self.current = None
-
-
-class HandWritten:
-    """Finds the modules that do attention with products of their own: scores, softmax, values.
-
-    Nothing says which of their pairs a mask closes, so they are counted dense, and told.
-    """
-
-    def __init__(self) -> None:
-        self._scores: dict[str, tuple[int, ...]] = {}
-        self._weights: dict[str, tuple[int, ...]] = {}
-        self._found: dict[str, None] = {}
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules found, in the order in which they ran; "" is the program itself."""
-        return tuple(self._found)
-
-    def note(self, call: Call, module: str) -> None:
-        """Takes note of one forward call of `module`, in order."""
-        if call.name in PRODUCTS:
-            left, right = call.tensors[-2:]
-            if self._weights.pop(module, None) == left.shape[-2:]:
-                self._found[module] = None
-            self._scores[module] = (left.shape[-2], right.shape[-1])
-        elif call.name in _SOFTMAXES and self._scores.get(module) == call.tensors[0].shape[-2:]:
-            self._weights[module] = call.tensors[0].shape[-2:]
 
 
 def share_of(attended: Attended, open_entries: int | None) -> Share | None:

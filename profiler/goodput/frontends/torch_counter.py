@@ -18,13 +18,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
 from goodput.errors import FormulaError
 from goodput.formulas.aten_matrix import contraction_of
+from goodput.formulas.hand_written import PRODUCTS, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
 from goodput.frontends.torch_attention import (
-    PRODUCTS,
     AttentionWatch,
-    HandWritten,
     Share,
     share_of,
 )
@@ -262,7 +261,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     ) -> None:
         phase, module = self._place()
         if phase is Phase.FORWARD and self._watch.current is None:
-            self._hand_written.note(call, module)
+            self._hand_written.note(call.name, call.tensors, module)
         self._entries.append(
             WorkEntry(
                 operator=call.name,

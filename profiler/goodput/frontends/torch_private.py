@@ -36,6 +36,10 @@ is_profiling: Callable[[], bool] = _autograd._profiler_enabled
 """Whether a profiler records."""
 
 
+plain_tensors: Any = torch._C.DisableTorchFunctionSubclass
+"""A context in which tensor subclasses are tensors, and none of their own code runs."""
+
+
 def node_sequence() -> int | None:
     """The sequence number of the backward node that runs in this thread; None outside."""
     node: Any = torch._C._current_autograd_node()

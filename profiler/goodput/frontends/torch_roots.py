@@ -18,12 +18,13 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from goodput.frontends.step_kinds import signature
+from goodput.frontends.step_kinds import Signature, signature
 from goodput.frontends.torch_private import (
     NO_TASK,
     backward_task,
     compile_is_used,
     is_compiled,
+    plain_tensors,
 )
 
 is_compiling = torch.compiler.is_compiling
@@ -158,6 +159,12 @@ class RootCalls:
         self._told(module, args, kwargs)
 
 
+def signature_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Signature:
+    """The input signature of a call; no code of a tensor subclass runs for it."""
+    with plain_tensors():
+        return signature(args, kwargs)
+
+
 def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
     """A `__call__` for `cls` that tells `watch`, then does what `cls` did before.
 
@@ -171,7 +178,7 @@ def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
         watch.inside = True
         if watch.brief:
             if backward_task() == NO_TASK:
-                watch.calls.append(signature(args, kwargs))
+                watch.calls.append(signature_of(args, kwargs))
             try:
                 return call(*args, **kwargs)
             finally:

@@ -16,10 +16,9 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from goodput.frontends.step_kinds import signature
 from goodput.frontends.torch_modules import element_count, parameter_count
 from goodput.frontends.torch_private import NO_TASK, backward_task
-from goodput.frontends.torch_roots import RootCalls
+from goodput.frontends.torch_roots import RootCalls, signature_of
 
 OnBoundary: TypeAlias = Callable[[Hashable], None]
 """Called at each boundary with the key of the interval that it ends."""
@@ -195,7 +194,7 @@ class StepFinder:
             self._pending = False
             self._boundary(tuple(self._roots.calls))
         self._called = True
-        self._roots.calls.append(signature(args, kwargs))
+        self._roots.calls.append(signature_of(args, kwargs))
         if self._explicit:
             return
         if self.kind == "":
@@ -216,7 +215,7 @@ class StepFinder:
         if not self._is_main(module) and not self._is_larger(module, parameter_count):
             return
         self.forward_only = not (module.training and torch.is_grad_enabled())
-        ended, self._kind_of_call = self._kind_of_call, (signature(args, kwargs),)
+        ended, self._kind_of_call = self._kind_of_call, (signature_of(args, kwargs),)
         self._boundary(ended)
 
     def _boundary(self, key: Hashable) -> None:

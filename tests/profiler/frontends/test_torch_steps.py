@@ -373,3 +373,26 @@ def test_steps_that_the_program_ends_itself_have_their_kind_too(watch):
         kinds.append(watch.finder.take_kind())
     assert kinds[0] == kinds[1] != kinds[2]
     assert watch.keys == []
+
+
+class Touchy(torch.Tensor):
+    """A tensor subclass that nobody may touch from Python."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        raise RuntimeError(f"{func} was called")
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_step_reads_the_shape_of_a_subclass_without_its_code(watch, narrow):
+    class Ignores(Net):
+        def forward(self, x):
+            return super().forward(torch.ones(4, 8))
+
+    model, x = Ignores(), torch.ones(4, 8).as_subclass(Touchy)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train(model, optimizer, x)
+    if narrow:
+        watch.finder.narrow()
+    train(model, optimizer, x)
+    assert watch.keys == [(((((4, 8)), torch.float32),),)] * 2
