@@ -89,13 +89,15 @@ def _kept(known: Profile, fresh: Profile, good: frozenset[str]) -> Profile:
     """`fresh`, with what it did not measure, or measured badly and lower, from `known`."""
     before, now = known.capacity, fresh.capacity
     flops = _better("flops", before.flops_per_s, now.flops_per_s, good)
+    # The vector roof that is a float32 product's stands and falls with it.
+    vector = None if before.vector == before.flops_per_s.get("float32") else before.vector
     capacity = replace(
         now,
         flops_per_s=flops,
         sustained_flops_per_s=_better(
             SUSTAINED, before.sustained_flops_per_s, now.sustained_flops_per_s, good
         ),
-        vector=now.vector if "vector" in good else higher(now.vector, before.vector),
+        vector=now.vector if "vector" in good else higher(now.vector, vector),
         special=now.special if "special" in good else higher(now.special, before.special),
         bandwidth=_better_bandwidth(before, now, good),
         floor_seconds=now.floor_seconds if "floor" in good else _shorter(before, now),

@@ -217,3 +217,68 @@ def test_every_bout_counts_where_time_was_too_short_to_confirm():
     assert result.rates(0.5) == (1.0, 0.5)
     result.confirmed.append(slow)
     assert result.rates(0.5) == (0.5, 0.5)
+
+
+def test_what_others_had_of_the_cores_is_summed_over_the_bouts():
+    clock = FakeClock()
+    protocol = Protocol(train_seconds=0.0, bout_seconds=0.0, extra=0)
+    outcome = tournament(
+        {"g": [kernel(clock, "a", 0.5)]},
+        bench(clock, protocol=protocol, others=lambda: 0.25 * clock.time, cores=2),
+    )
+    result = outcome.winners["g"]
+    assert len(result.spans) == 5
+    assert result.others_share(2) == pytest.approx(0.125)
+    assert result.others_share(1) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("length", "taken", "share"),
+    [
+        (1.0, 0.3, 0.15),
+        (1.0, -0.3, 0.0),  # the grain of the counters
+        (1.0, None, None),
+        (0.09, 0.05, None),  # too short for counters of hundredths of a second
+    ],
+)
+def test_the_share_of_others_is_told_where_it_can_be(length, taken, share):
+    result = Result(kernel(FakeClock(), "a", 1.0))
+    assert result.others_share(2) is None
+    result.ran(5.0, 5.0 + length, taken)
+    assert result.others_share(2) == (None if share is None else pytest.approx(share))
+
+
+def test_the_grain_of_the_counters_cancels_out():
+    result = Result(kernel(FakeClock(), "a", 1.0))
+    for number in range(10):
+        result.ran(number, number + 0.1, 0.01 if number % 2 else -0.01)
+    assert result.others_share(1) == pytest.approx(0.0)
+
+
+def test_the_outcome_so_far_is_told_after_each_confirming_round():
+    clock, told = FakeClock(), []
+
+    def checkpoint(outcome):
+        told.append((set(outcome.winners), len(outcome.winners["g"].confirmed)))
+
+    tournament({"g": [kernel(clock, "a", 1.0)]}, bench(clock, checkpoint=checkpoint))
+    assert told == [({"g"}, 1), ({"g"}, 2), ({"g"}, 3)]
+
+
+def test_selection_leaves_time_to_confirm():
+    clock = FakeClock()
+    rivals = [kernel(clock, str(n), 1.0) for n in range(100)]
+    outcome = tournament({"g": rivals}, bench(clock, deadline=100.0))
+    assert outcome.untried == 100 - 15  # 60 s of bouts of 4 s
+    assert len(outcome.ranked["g"]) == 15
+    assert len(outcome.winners["g"].confirmed) == 3
+    assert clock.time < 100.0
+    assert tournament({"g": rivals}, bench(clock)).untried == 0
+
+
+def test_the_ranking_is_that_of_the_first_bouts():
+    clock = FakeClock()
+    times = {"slow": 4.0, "fast": 1.0, "middle": 2.0}
+    rivals = [kernel(clock, name, seconds) for name, seconds in times.items()]
+    outcome = tournament({"g": rivals, "empty": []}, bench(clock))
+    assert [c.name for c in outcome.ranked["g"]] == ["fast", "middle", "slow"]
