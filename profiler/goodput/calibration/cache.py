@@ -43,6 +43,7 @@ class Profile:
         winners: the problem behind the roof of each mode.
         peaks: what `goodput peak` found, where it ran.
         checked_at: seconds since 1970 of the last measurement or spot check.
+        measured_at: seconds since 1970 of the end of `peaks`; 0 without them.
     """
 
     capacity: Capacity
@@ -51,6 +52,7 @@ class Profile:
     winners: dict[str, Source] = field(default_factory=dict)
     checked_at: float = 0.0
     peaks: Peaks | None = None
+    measured_at: float = 0.0
 
 
 class _Envelope(msgspec.Struct, rename={"schema_name": "schema"}):

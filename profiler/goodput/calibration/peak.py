@@ -88,7 +88,7 @@ def measure_peaks(
             "pip install 'goodput-profiler[torch]'"
         )
     clock = HostClock()
-    begin, asked_at = clock.now(), clock.date()
+    begin, asked_at = clock.now(), clock.epoch()
     told = progress or (lambda _: None)
     device, software = best_device(), software_versions()
     folder = cache.directory()
@@ -108,11 +108,13 @@ def measure_peaks(
 
 
 def _measured_since(
-    known: Profile | None, date: str, level: str, dtypes: tuple[str, ...]
+    known: Profile | None, epoch: float, level: str, dtypes: tuple[str, ...]
 ) -> Peaks | None:
     """What another process measured of the same while this one waited; None if nothing did."""
-    peaks = known.peaks if known is not None else None
-    if peaks is None or peaks.partial or peaks.level != level or peaks.measured_at < date:
+    if known is None or known.peaks is None or known.measured_at < epoch:
+        return None
+    peaks = known.peaks
+    if peaks.partial or peaks.level != level:
         return None
     modes = {m.subject for m in peaks.measurements if m.unit == "matmul" and m.status != SCALED}
     return peaks if modes.issuperset(dtypes) else None
@@ -167,7 +169,7 @@ class _Job:
             seed=protocol.seed,
             seconds=self.clock.now() - self.begin,
         )
-        return replace(profile, peaks=peaks), peaks
+        return replace(profile, peaks=peaks, measured_at=self.clock.epoch()), peaks
 
     # What is measured.
 
@@ -181,8 +183,8 @@ class _Job:
             return most_flops(rates[mode])
 
         self.plan = plan_of(self.level, asked, target, most)
-        for mode in self.plan.modes:
-            leave_out_slow(self.plan.questions, mode, rates[mode])
+        for mode, found in rates.items():
+            leave_out_slow(self.plan.questions, mode, found)
         self._fit_memory(target)
         bench = replace(bench, deadline=self.begin + SECONDS[self.level] - self._reserve())
         self._keep_outcome(tournament(self.plan.questions.groups, bench))

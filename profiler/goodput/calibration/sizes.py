@@ -61,10 +61,10 @@ def leave_out_slow(questions: Questions, mode: str, rates: Mapping[str, float]) 
 
     Where a CPU lacks a mode, one library has plain loops for it and another has not.
     """
-    group = f"flops {mode}"
-    questions.groups[group] = [
+    rivals = questions.groups.get(f"flops {mode}", [])
+    rivals[:] = [
         rival
-        for rival in questions.groups.get(group, [])
+        for rival in rivals
         if rival.amount <= SLOW * CALL_SECONDS * rates.get(_library(rival), float("inf"))
     ]
 

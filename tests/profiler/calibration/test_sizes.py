@@ -51,6 +51,8 @@ def test_a_library_that_would_take_far_too_long_is_left_out(factor, kept):
     assert (slow in questions.groups["flops int8"]) is kept
     assert unknown in questions.groups["flops int8"]
     assert len(questions.groups["flops int8"]) == 2 + kept
+    leave_out_slow(questions, "float32", rates)
+    assert set(questions.groups) == {"flops int8"}
 
 
 def test_an_unknown_mode_has_no_size():

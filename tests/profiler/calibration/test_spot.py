@@ -1,5 +1,7 @@
 """The spot check: confirms, raises, or says by how much it found less."""
 
+from dataclasses import replace
+
 import pytest
 
 from goodput.calibration.cache import Profile
@@ -91,3 +93,37 @@ def test_a_profile_without_those_roofs_is_not_checked():
     empty = Profile(Capacity(DeviceIdentity("cpu", "x")))
     assert spot_check(empty, "float32", CPU, BENCH) == (empty, ())
     assert spot_check(profile(), "bfloat16", CPU, BENCH)[1] == ()
+
+
+def test_a_winner_on_one_thread_is_checked_as_such():
+    before = profile(FLOPS / 1.05)
+    detail = "torch mm 16x16x16 float32 on 1 thread; 3 bouts"
+    roof = Peak(FLOPS / 1.05, Provenance("measured", detail))
+    before = replace(before, capacity=replace(before.capacity, flops_per_s={"float32": roof}))
+    after, notes = spot_check(before, "float32", CPU, BENCH)
+    detail = after.capacity.flops_per_s["float32"].provenance.detail
+    assert detail.startswith("torch mm 16x16x16 float32 on 1 thread;")
+    assert notes == ()
+
+
+def test_a_winner_of_another_framework_is_checked_by_that_one():
+    pytest.importorskip("jax", reason="XLA:CPU comes with jax")
+    (xla,) = Source(product=PRODUCT).others("cpu")
+    before = profile(xla.amount / CALL_SECONDS)
+    roof = Peak(xla.amount / CALL_SECONDS, Provenance("measured", f"{xla.label}; 3 bouts"))
+    before = replace(before, capacity=replace(before.capacity, flops_per_s={"float32": roof}))
+    assert spot_check(before, "float32", CPU, BENCH) == (before, ())
+
+
+def test_a_kernel_that_is_not_here_any_more_confirms_nothing_and_no_other_does():
+    before = profile(FLOPS)
+    roof = Peak(FLOPS, Provenance("measured", "Gone mm 16x16x16; 3 bouts"))
+    before = replace(before, capacity=replace(before.capacity, flops_per_s={"float32": roof}))
+    after, (note,) = spot_check(before, "float32", CPU, BENCH)
+    assert after == before
+    assert note == (
+        "nothing confirms the cached float32 roof: its kernel, Gone mm 16x16x16, does not run "
+        "here now"
+    )
+    sourceless = replace(before, winners={})
+    assert spot_check(sourceless, "float32", CPU, BENCH)[1] == (note,)
