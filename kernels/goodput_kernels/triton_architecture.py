@@ -28,6 +28,11 @@ class Architecture:
     shared_bytes: int
     float8: str | None = None
 
+    @property
+    def lanes(self) -> int:
+        """Threads of a warp (a wavefront on AMD)."""
+        return 64 if self.family.startswith("cdna") else 32
+
 
 _E4M3 = "float8_e4m3fn"
 

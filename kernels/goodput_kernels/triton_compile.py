@@ -1,7 +1,7 @@
-"""Kernels compiled for a named chip, without one: registers, spills, shared memory, and the code.
+"""Triton kernels compiled: for the device, by running one; for a named chip, without having one.
 
-Runs nothing. The numbers are the assembler's own: of the cubin for NVIDIA, of the code's metadata
-for AMD.
+The registers, spills and shared memory are the assembler's own numbers: of the cubin for NVIDIA, of
+the code's metadata for AMD. Times nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import triton
 from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+from triton.errors import TritonError
 
 from goodput_kernels.triton_architecture import Architecture
 
@@ -86,6 +87,18 @@ def compile_for(architecture: Architecture, source: Source) -> Compiled:
     return Compiled(found.asm["ptx"], _number(r"REG:(\d+)", usage), spilled, shared)
 
 
+def compiled_call(call: Callable[[], object], name: str) -> Callable[[], object]:
+    """`call`, after the first, which compiles its kernel.
+
+    Raises RuntimeError, as torch does, where the compiler or the chip refuses.
+    """
+    try:
+        call()
+    except TritonError as error:
+        raise RuntimeError(f"Triton cannot run {name}: {error}") from error
+    return call
+
+
 def triton_type(dtype: torch.dtype) -> str:
     """Triton's name of a torch dtype, e.g. `fp16`."""
     return _TYPES[str(dtype).removeprefix("torch.")]
@@ -105,8 +118,9 @@ _TYPES = {
 
 def _target(architecture: Architecture) -> GPUTarget:
     if architecture.name.startswith("sm_"):
-        return GPUTarget("cuda", int(architecture.name.removeprefix("sm_")), 32)
-    return GPUTarget("hip", architecture.name, 64)
+        number = int(architecture.name.removeprefix("sm_"))
+        return GPUTarget("cuda", number, architecture.lanes)
+    return GPUTarget("hip", architecture.name, architecture.lanes)
 
 
 def _attributes(kind: str, target: GPUTarget) -> list[list[Any]]:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import triton
 import triton.language as tl
 from triton import knobs
-from triton.errors import TritonError
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from goodput_kernels.candidate import Candidate, Verification
 from goodput_kernels.operands import RANDOM, ZEROS, random_tensor, stretched
 from goodput_kernels.triton_architecture import Architecture, architecture_of, units_of
-from goodput_kernels.triton_compile import Source, triton_type
+from goodput_kernels.triton_compile import Source, compiled_call, triton_type
 from goodput_kernels.triton_tiles import GROUP, Tile, tiles
 from goodput_kernels.verification import Kernel, product_limit, product_rows, verify
 
@@ -347,11 +346,7 @@ def _launch(
         )
         return result
 
-    try:
-        call()
-    except TritonError as error:
-        raise RuntimeError(f"Triton cannot run {tile.name(product.mode)}: {error}") from error
-    return call
+    return compiled_call(call, tile.name(product.mode))
 
 
 def _descriptors(
