@@ -59,14 +59,16 @@ def most_flops(rates: Mapping[str, float]) -> float:
 def leave_out_slow(questions: Questions, mode: str, rates: Mapping[str, float]) -> None:
     """Take out of the rivals for `mode` what its library would take far too long for.
 
-    Where a CPU lacks a mode, one library has plain loops for it and another has not.
+    Where a CPU lacks a mode, one library has plain loops for it and another has not. What is left
+    stands in the order of the libraries' rates, for where time is too short for all.
     """
     rivals = questions.groups.get(f"flops {mode}", [])
-    rivals[:] = [
+    fitting = [
         rival
         for rival in rivals
         if rival.amount <= SLOW * CALL_SECONDS * rates.get(_library(rival), float("inf"))
     ]
+    rivals[:] = sorted(fitting, key=lambda rival: -rates.get(_library(rival), 0.0))
 
 
 def _library(candidate: Candidate) -> str:

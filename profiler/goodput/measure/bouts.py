@@ -24,6 +24,12 @@ from goodput_kernels.candidate import Candidate
 CONTENDED = 0.10
 """Bouts of one candidate that differ by more than this were not alone on the device."""
 
+_TOGETHER = 4
+"""Of each group this many candidates take their turns, in random order, before the next ones."""
+
+_FAR_BELOW = 4
+"""A candidate that is slower than the best of its group by this is not timed again to be sure."""
+
 _COUNTED_SECONDS = 0.2
 """Systems count the time of cores in hundredths of a second, too coarsely for less than this."""
 
@@ -170,9 +176,15 @@ class Outcome:
 
 
 def bout(
-    candidate: Candidate, stopwatch: Stopwatch, protocol: Protocol, seconds: float | None = None
+    candidate: Candidate,
+    stopwatch: Stopwatch,
+    protocol: Protocol,
+    seconds: float | None = None,
+    hopeless: float = 0.0,
 ) -> Samples:
     """One bout of `candidate` of about `seconds`, `protocol.bout_seconds` where not given.
+
+    One that is below the rate `hopeless` ends with its first long call.
 
     Raises:
         RuntimeError, AttributeError, MemoryError: the candidate cannot run here.
@@ -185,6 +197,8 @@ def bout(
         length = max(len(calls), math.ceil(protocol.train_seconds / max(once, 1e-9)))
         train = tuple(islice(cycle(calls), length))
         wanted = protocol.bout_seconds if seconds is None else seconds
+        if once > wanted and candidate.amount / once < hopeless:
+            return Samples((once,))
         times = [once] if length == len(calls) else []
         while len(times) < protocol.fewest or (
             len(times) < protocol.most and sum(times) * length < wanted
@@ -234,7 +248,11 @@ class _Contest:
 
     def round(self, *, confirming: bool) -> bool:
         """One bout of everything in the running; False if there is nothing to do, or no time."""
-        entries = [(group, result) for group, rivals in self.running.items() for result in rivals]
+        entries = [
+            (place // _TOGETHER, group, result)
+            for group, rivals in self.running.items()
+            for place, result in enumerate(rivals)
+        ]
         clock, protocol = self._bench.clock, self._bench.protocol
         start = max(clock.now(), self._last_start + protocol.gap_seconds)
         end = self._bench.deadline if confirming else self._selected_by
@@ -244,7 +262,9 @@ class _Contest:
         self._last_start = start
         self._rounds += 1
         self._random.shuffle(entries)
-        for number, (group, result) in enumerate(entries, 1):
+        # Where time is too short for all, the first of each group have had their turn.
+        entries.sort(key=lambda entry: entry[0])
+        for number, (_, group, result) in enumerate(entries, 1):
             if clock.now() >= end and self._measured(group):
                 self._untried += not result.bouts
                 continue
@@ -257,12 +277,19 @@ class _Contest:
     def _measured(self, group: str) -> bool:
         return any(result.bouts for result in self.running[group])
 
+    def _best(self, group: str) -> float:
+        """The highest rate so far."""
+        share = self._bench.protocol.share
+        rates = (rate for result in self.running[group] for rate in result.rates(share))
+        return max(rates, default=0.0)
+
     def _bout(self, group: str, result: Result, *, confirming: bool) -> None:
         protocol = self._bench.protocol
         seconds = protocol.bout_seconds if confirming else protocol.select_seconds
         start, others = self._bench.clock.now(), self._bench.others()
         try:
-            samples = bout(result.candidate, self._bench.stopwatch, protocol, seconds)
+            hopeless = 0.0 if confirming else self._best(group) / _FAR_BELOW
+            samples = bout(result.candidate, self._bench.stopwatch, protocol, seconds, hopeless)
         except CANNOT_RUN as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             self.unable[result.candidate.label] = reason

@@ -100,7 +100,8 @@ def rows(peaks):
     return {(m.unit, m.subject): m for m in peaks.measurements}
 
 
-def test_what_is_found_is_told_and_kept(machine):
+@pytest.mark.usefixtures("machine")
+def test_what_is_found_is_told_and_kept():
     said = []
     peaks = measure_peaks("quick", progress=said.append)
     float32 = rows(peaks)["matmul", "float32"]
@@ -108,7 +109,7 @@ def test_what_is_found_is_told_and_kept(machine):
     assert float32.status == "ok"
     assert float32.kernel == "fake linear"
     assert float32.shape == (16, 16, 16)
-    assert [check.name for check in float32.checks][0] == "correct"
+    assert float32.checks[0].name == "correct"
     assert peaks.capacity.flops_per_s["float32"].rate == float32.rate
     assert peaks.level == "quick"
     assert peaks.partial == ""
@@ -121,7 +122,8 @@ def test_what_is_found_is_told_and_kept(machine):
     assert profile.winners == {"float32": SOURCE}
 
 
-def test_higher_levels_sustain(machine):
+@pytest.mark.usefixtures("machine")
+def test_higher_levels_sustain():
     found = measure_peaks("standard")
     (sustained,) = [m for m in found.measurements if m.regime == "sustained"]
     assert sustained.rate == pytest.approx(1000 / 0.25)
@@ -149,7 +151,8 @@ def terminate():
 
 
 @pytest.mark.parametrize("stop", [interrupt, terminate])
-def test_a_stop_in_the_second_confirming_round_keeps_what_is_there(machine, stop):
+@pytest.mark.usefixtures("machine")
+def test_a_stop_in_the_second_confirming_round_keeps_what_is_there(stop):
     before = signal.getsignal(signal.SIGTERM)
     peaks = measure_peaks("quick", progress=at("round 4", stop))
     assert peaks.partial.startswith("interrupted after")
@@ -159,26 +162,30 @@ def test_a_stop_in_the_second_confirming_round_keeps_what_is_there(machine, stop
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_stop_while_verifying_keeps_what_is_there(machine):
+@pytest.mark.usefixtures("machine")
+def test_a_stop_while_verifying_keeps_what_is_there():
     peaks = measure_peaks("quick", progress=at("verifying", interrupt))
     assert peaks.partial
     assert set(peaks.capacity.flops_per_s) == {"float32"}
 
 
-def test_a_stop_before_anything_is_known_keeps_what_was_known(machine):
+@pytest.mark.usefixtures("machine")
+def test_a_stop_before_anything_is_known_keeps_what_was_known():
     first = measure_peaks("quick")
     with pytest.raises(NotMeasuredError, match="nothing was measured: interrupted after"):
         measure_peaks("quick", progress=at("round 1", interrupt))
     assert stored().peaks == first
 
 
-def test_a_partial_measurement_is_no_answer_for_others_and_the_next_is_whole(machine):
+@pytest.mark.usefixtures("machine")
+def test_a_partial_measurement_is_no_answer_for_others_and_the_next_is_whole():
     measure_peaks("quick", progress=at("round 4", interrupt))
     assert measure_peaks("quick").partial == ""
     assert stored().peaks.partial == ""
 
 
-def test_a_damaged_profile_is_measured_again_and_said(machine):
+@pytest.mark.usefixtures("machine")
+def test_a_damaged_profile_is_measured_again_and_said():
     measure_peaks("quick")
     path = cache.path_of(DEVICE, software_versions(), cache.directory())
     path.write_bytes(b"{")
@@ -188,7 +195,8 @@ def test_a_damaged_profile_is_measured_again_and_said(machine):
     assert stored().capacity.flops_per_s["float32"].rate == pytest.approx(4000)
 
 
-def test_a_cache_that_cannot_be_written_is_told(machine, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("machine")
+def test_a_cache_that_cannot_be_written_is_told(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GOODPUT_CACHE", str(tmp_path / "file" / "folder"))
     peaks = measure_peaks("quick")
@@ -197,7 +205,8 @@ def test_a_cache_that_cannot_be_written_is_told(machine, monkeypatch, tmp_path):
     assert "could not be kept" in warning
 
 
-def test_of_two_at_once_the_second_waits_and_takes_the_first_one_s(machine):
+@pytest.mark.usefixtures("machine")
+def test_of_two_at_once_the_second_waits_and_takes_the_first_one_s():
     """A thread holds the host's lock, as another process would, and measures."""
     folder = cache.directory()
     waiting, holding = threading.Event(), threading.Event()
@@ -220,7 +229,8 @@ def test_of_two_at_once_the_second_waits_and_takes_the_first_one_s(machine):
     assert second == found[0]
 
 
-def test_what_another_measured_of_another_kind_does_not_do(machine):
+@pytest.mark.usefixtures("machine")
+def test_what_another_measured_of_another_kind_does_not_do():
     measure_peaks("quick")
     profile, past, future = stored(), 0.0, time.time() + 60
     assert peak._measured_since(profile, past, "quick", ()) == profile.peaks
@@ -258,7 +268,7 @@ def test_a_group_that_nothing_runs_in_is_a_row_with_the_reason(machine):
 
 def test_where_nothing_runs_at_all_the_first_reason_is_told(machine):
     machine.groups = {"flops float32": [machine.kernel("mm", RuntimeError("no units"))]}
-    with pytest.raises(NotMeasuredError, match="nothing could be measured on Even CPU.*no units"):
+    with pytest.raises(NotMeasuredError, match=r"nothing could be measured on Even CPU.*no units"):
         measure_peaks("quick")
     assert stored() is None
 
@@ -330,14 +340,16 @@ def even(monkeypatch, tmp_path):
     return machine
 
 
-def test_a_mode_that_the_device_lacks_is_unsupported(even):
+@pytest.mark.usefixtures("even")
+def test_a_mode_that_the_device_lacks_is_unsupported():
     peaks = measure_peaks("quick", ("tf32", "float32"))
     assert rows(peaks)["matmul", "tf32"].status == "unsupported"
     assert rows(peaks)["matmul", "float32"].status == "ok"
     assert set(peaks.capacity.flops_per_s) == {"float32"}
 
 
-def test_every_later_run_uses_what_was_measured(even):
+@pytest.mark.usefixtures("even")
+def test_every_later_run_uses_what_was_measured():
     peaks = measure_peaks("quick")
     said = []
     capacity = capacity_of(DEVICE, Needs(("float32", "bfloat16")), progress=said.append)
@@ -359,7 +371,8 @@ def test_on_this_cpu(tmp_path):
         "p = peak.measure_peaks('quick', ('float32',))\n"
         "print(json.dumps([[m.unit, m.rate, m.status] for m in p.measurements]))"
     )
-    environment = {**os.environ, "GOODPUT_CACHE": str(tmp_path)}
+    paths = os.pathsep.join(path for path in sys.path if path.endswith(("profiler", "kernels")))
+    environment = {**os.environ, "GOODPUT_CACHE": str(tmp_path), "PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -48,6 +48,7 @@ def test_a_library_that_would_take_far_too_long_is_left_out(factor, kept):
     questions = Questions({"flops int8": [slow, rival("oneDNN", "qlinear 8x8x8"), unknown]})
     rates = {"torch mm": 1000 / (SLOW * CALL_SECONDS) / factor, "oneDNN qlinear": 1e9}
     leave_out_slow(questions, "int8", rates)
+    assert questions.groups["flops int8"][0].library == "oneDNN"  # the fastest comes first
     assert (slow in questions.groups["flops int8"]) is kept
     assert unknown in questions.groups["flops int8"]
     assert len(questions.groups["flops int8"]) == 2 + kept

@@ -282,3 +282,23 @@ def test_the_ranking_is_that_of_the_first_bouts():
     rivals = [kernel(clock, name, seconds) for name, seconds in times.items()]
     outcome = tournament({"g": rivals, "empty": []}, bench(clock))
     assert [c.name for c in outcome.ranked["g"]] == ["fast", "middle", "slow"]
+
+
+def test_where_time_is_short_the_first_of_each_group_have_had_their_turn():
+    clock, log = FakeClock(), []
+    groups = {g: [kernel(clock, f"{g}{n}", 1.0, log) for n in range(8)] for g in "abc"}
+    tournament(groups, bench(clock, deadline=80.0))  # 48 s of bouts of 4 s
+    assert {name for _, name in log} == {f"{g}{n}" for g in "abc" for n in range(4)}
+
+
+def test_what_is_far_below_the_best_is_not_timed_again_to_be_sure():
+    clock, log = FakeClock(), []
+    rivals = [kernel(clock, "best", 1.0, log), kernel(clock, "hopeless", 5.0, log)]
+    outcome = tournament({"g": rivals}, bench(clock, protocol=Protocol(keep=(1,), seed=0)))
+    assert log[0][1] == "best"
+    assert [name for _, name in log].count("hopeless") == 2  # to warm up, and once
+    assert [c.name for c in outcome.ranked["g"]] == ["best", "hopeless"]
+    short = Protocol(train_seconds=0.0, bout_seconds=0.0)
+    assert len(bout(rivals[1], HostStopwatch(clock), short, 6.0, hopeless=0.25).seconds) == 3
+    assert len(bout(rivals[1], HostStopwatch(clock), short, 4.0, hopeless=0.25).seconds) == 1
+    assert len(bout(rivals[1], HostStopwatch(clock), short, 4.0, hopeless=0.19).seconds) == 3
