@@ -22,10 +22,10 @@ from goodput.renderers.roofline_lines import (
 from goodput.renderers.tables import shorten
 from goodput.units import si
 
-WIDTH = 960.0
+WIDTH = 1040.0
 FONT, SMALL_FONT, TITLE_FONT = 13.0, 12.0, 16.0
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 96.0, 300.0, 72.0, 62.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 120.0, 340.0, 72.0, 62.0
 _PLOT_HEIGHT = 420.0
 _LINE = 18.0
 _LEADER = 22.0

@@ -5,6 +5,7 @@ Two memory slopes at most; every mix stands in the memory table and in the SVG.
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from string import ascii_uppercase
 
 from goodput.renderers.roofline_lines import (
@@ -17,6 +18,7 @@ from goodput.renderers.roofline_lines import (
     Roofline,
     Slope,
 )
+from goodput.renderers.tables import shorten
 from goodput.units import si
 
 ROWS = 16
@@ -42,9 +44,8 @@ def roofline_text(roofline: Roofline, width: int) -> str:
         f"{labels.get(row, ''):>{_LEFT}}|{''.join(cells)} {tags.get(row, '')}".rstrip()
         for row, cells in enumerate(grid)
     ]
-    return "\n".join(
-        [*lines, *_axis(roofline.intensity, columns), "", *_legend(roofline, slopes, letters)]
-    )
+    legend = (shorten(line, width) for line in _legend(roofline, slopes, letters))
+    return "\n".join([*lines, *_axis(roofline.intensity, columns), "", *legend])
 
 
 def _shown(slopes: tuple[Slope, ...]) -> tuple[Slope, ...]:
@@ -77,9 +78,9 @@ def _grid(roofline: Roofline, slopes: tuple[Slope, ...], columns: int) -> list[l
 
 
 def _letters(roofs: tuple[Roof, ...]) -> dict[str, str]:
-    """A capital letter a mode, the highest first."""
+    """A capital letter a mode, the highest first; `*` where there are no more letters."""
     modes = dict.fromkeys(roof.mode for roof in roofs)
-    return dict(zip(modes, ascii_uppercase, strict=False))
+    return dict(zip(modes, chain(ascii_uppercase, repeat("*")), strict=False))
 
 
 def _row_labels(axis: Axis) -> dict[int, str]:
