@@ -13,9 +13,6 @@ BURST, SUSTAINED = "burst", "sustained"
 ARITHMETIC = ("matmul", "convolution", "attention", "vector", "special")
 """Units whose rates are of arithmetic."""
 
-MOVEMENT = ("memory", "irregular")
-"""Units whose rates are of bytes over footprints."""
-
 _ONE_LEVEL = math.sqrt(2)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from goodput.capacity.measurement import SCALED, Curve, Measurement, Peaks
+from goodput.capacity.measurement import SCALED, TRUTH, Curve, Measurement, Peaks
 from goodput.renderers.peaks_figures import (
-    MOVEMENT,
+    SUSTAINED,
     Figure,
     best_of,
     figures_of,
@@ -17,23 +18,28 @@ from goodput.renderers.peaks_figures import (
 from goodput.renderers.tables import Column, Table, filled, fit
 from goodput.units import UNKNOWN, percent, seconds, si
 
-LEVELS = 6
-"""Footprints of the memory table."""
+MOST_LEVELS, LEAST_LEVELS = 6, 4
+"""Footprints of the memory table: on a wide terminal, on a narrow one."""
 
+_WIDE_ENOUGH = 110
 _PAST_THE_CACHE = 4
 _KERNEL_HEADER = "best shape and kernel"
+_PINS_HEADER = "of pins"
 _NO_ROOF = "no roof"
+_SHORTER = (("forward", "fwd"), ("backward", "bwd"), ("the fastest function", "fastest"))
 
 
 def tables_of(peaks: Peaks, width: int) -> tuple[Table, ...]:
-    """The tables that have rows; kernels whose names do not fit get a table of their own."""
+    """The tables that have rows; what the first has no room for gets a table of its own."""
     figures = figures_of(peaks)
-    rates, kernels = rate_table(figures), kernel_table(figures)
-    whole = fit(rates, width).columns[-1] == rates.columns[-1]
+    rates = rate_table(figures)
+    shown = {column.header for column in fit(rates, width).columns}
+    left_out = [column for column in rates.columns if column.header not in shown]
     tables = (
         rates,
-        *(() if whole else (kernels,)),
-        memory_table(peaks),
+        *((kernel_table(figures, left_out),) if left_out else ()),
+        memory_table(peaks, width),
+        irregular_table(peaks),
         latency_table(peaks),
         transfer_table(peaks),
     )
@@ -44,29 +50,54 @@ def rate_table(figures: Sequence[Figure]) -> Table:
     """A row for each unit of arithmetic and dtype."""
     columns = (
         Column("unit", tuple(figure.unit for figure in figures)),
-        Column("dtype", tuple(figure.subject for figure in figures), least=14),
-        _right("datasheet", [_rate(f.promised) for f in figures], spare=2),
-        _right("ceiling", [_rate(f.ceiling) for f in figures], spare=4),
+        _subjects(figures),
+        *_told(
+            _right("datasheet", [_rate(f.promised) for f in figures], spare=2),
+            _right("ceiling", [_rate(f.ceiling) for f in figures], spare=4),
+        ),
         _right("burst", [_rate(rate_of(f.burst)) for f in figures]),
-        _right("sustained", [_rate(rate_of(f.sustained)) for f in figures], spare=1),
-        _right("share", [percent(f.share) for f in figures]),
-        _right("spread", [_spread(f.best) for f in figures], spare=3),
+        *_told(
+            _right("sustained", [_rate(rate_of(f.sustained)) for f in figures], spare=1),
+            _right("share", [percent(f.share) for f in figures]),
+            _right("spread", [_spread(f.best) for f in figures], spare=3),
+        ),
         Column("status", tuple(_status(f) for f in figures)),
         Column(_KERNEL_HEADER, tuple(_kernel(f.best) for f in figures), least=20, spare=5),
     )
     return Table("What each unit reaches", columns, tuple(_rate_notes(figures)))
 
 
-def kernel_table(figures: Sequence[Figure]) -> Table:
-    """What reached the burst rate of each unit and dtype, with its clock."""
-    reached = [f for f in figures if f.best is not None and f.best.valid]
+def kernel_table(figures: Sequence[Figure], left_out: Sequence[Column] = ()) -> Table:
+    """What reached the rate of each unit and dtype, with what the table of rates left out."""
+    reached = [place for place, f in enumerate(figures) if rate_of(f.best) is not None]
+    best = [figures[place].best for place in reached]
     columns = (
-        Column("unit", tuple(f.unit for f in reached)),
-        Column("dtype", tuple(f.subject for f in reached), least=14),
-        _right("clock", [si(f.best.clock_hz if f.best else None, "Hz") for f in reached]),
-        Column(_KERNEL_HEADER, tuple(_kernel(f.best) for f in reached), least=30),
+        Column("unit", tuple(figures[place].unit for place in reached)),
+        _subjects([figures[place] for place in reached]),
+        *(
+            replace(column, cells=tuple(column.cells[place] for place in reached))
+            for column in left_out
+            if column.header != _KERNEL_HEADER
+        ),
+        *_told(_right("clock", [si(one.clock_hz if one else None, "Hz") for one in best], spare=5)),
+        Column(_KERNEL_HEADER, tuple(map(_kernel, best)), least=30),
     )
     return Table("What reached it", columns)
+
+
+def _subjects(figures: Sequence[Figure]) -> Column:
+    return Column("dtype", tuple(_shorter(figure.subject) for figure in figures), least=20)
+
+
+def _shorter(subject: str) -> str:
+    for word, short in _SHORTER:
+        subject = subject.replace(word, short)
+    return subject
+
+
+def _told(*columns: Column) -> tuple[Column, ...]:
+    """The columns that say anything: on a device without a datasheet row, many do not."""
+    return tuple(column for column in columns if set(column.cells) - {"", UNKNOWN})
 
 
 def _right(header: str, cells: Iterable[str], spare: int = 0) -> Column:
@@ -100,52 +131,64 @@ def _kernel(one: Measurement | None) -> str:
 
 
 def _rate_notes(figures: Sequence[Figure]) -> list[str]:
-    notes = ["rates count FLOP; those of the special unit count function calls"]
+    special = any(figure.unit == "special" for figure in figures)
+    notes = ["rates in FLOP/s" + ("; of the special unit in function calls/s" if special else "")]
     if any(figure.share is not None for figure in figures):
         notes.append("share: burst over the datasheet's dense rate, quoted at a nominal clock")
-    for figure in figures:
-        for one in (figure.burst, figure.sustained):
-            if one is not None:
-                notes += reasons_of(one)
-    return notes
+    if not any(rate_of(figure.sustained) for figure in figures):
+        notes.append("no sustained rate was measured; --standard and --full do")
+    every = [one for figure in figures for one in (figure.burst, figure.sustained)]
+    return [*notes, *reasons_of(one for one in every if one is not None)]
 
 
-def reasons_of(one: Measurement) -> list[str]:
-    """Why a figure is missing, was not measured this time, or is no roof."""
-    name = " ".join(word for word in (one.unit, one.subject, one.regime) if word)
+def reasons_of(measurements: Iterable[Measurement]) -> list[str]:
+    """Why figures are missing, were not measured this time, or are no roof: one line a reason."""
+    names: dict[str, list[str]] = {}
+    for one in measurements:
+        if reason := _reason(one):
+            regime = one.regime if one.regime == SUSTAINED else ""
+            name = " ".join(word for word in (one.unit, one.subject, regime) if word)
+            names.setdefault(reason, []).append(name)
+    return [f"{', '.join(dict.fromkeys(own))}: {reason}" for reason, own in names.items()]
+
+
+def _reason(one: Measurement) -> str:
     if one.rate is None:
-        return [f"{name} is {one.status}: {one.detail or 'no reason is known'}"]
+        return f"{one.status}, {one.detail or 'no reason is known'}"
     if one.status == SCALED and one.detail:
-        return [f"{name} is scaled: {one.detail}"]
+        # What follows is the kernel and its samples, another for each figure.
+        return f"scaled, {one.detail.partition('; ')[0]}"
     if not one.valid:
-        failed = "; ".join(f"{c.name}: {c.detail}" for c in one.checks if not c.passed)
-        return [f"{name} reached {si(one.rate, f'{one.quantity}/s')} and is no roof: {failed}"]
-    return []
+        untrue = [check for check in one.checks if not check.passed and check.name in TRUTH]
+        failed = "; ".join(f"{check.name} ({check.detail})" for check in untrue)
+        return f"{_NO_ROOF}, since {si(one.rate, f'{one.quantity}/s')} fails: {failed}"
+    return ""
 
 
-def memory_table(peaks: Peaks) -> Table:
-    """A row for each memory mix and pattern, a column for each of a few footprints."""
-    own = [one for one in peaks.measurements if one.unit in MOVEMENT]
-    levels = levels_of([one for one in own if one.unit == MOVEMENT[0]] or own, LEVELS)
-    keys = dict.fromkeys(
-        (one.unit, one.subject) for unit in MOVEMENT for one in own if one.unit == unit
-    )
-    rows = [[one for one in own if (one.unit, one.subject) == key] for key in keys]
+def memory_table(peaks: Peaks, width: int) -> Table:
+    """A row for each memory mix, a column for each of a few footprints."""
+    own = [one for one in peaks.measurements if one.unit == "memory"]
+    levels = levels_of(own, MOST_LEVELS if width >= _WIDE_ENOUGH else LEAST_LEVELS)
+    mixes = dict.fromkeys(one.subject for one in own)
+    rows = [[one for one in own if one.subject == mix] for mix in mixes]
     pins = peaks.capacity.datasheet.bytes_per_s if peaks.capacity.datasheet else None
     cache = peaks.device.last_level_cache_bytes
     columns = (
-        Column("access", tuple(subject for _, subject in keys), least=10),
+        Column("access", tuple(mixes), least=16),
         *(
             _right(_level(high, cache), [si(rate_of(_at(row, low, high)), "B/s") for row in rows])
             for low, high in levels
         ),
-        _right("of pins", [percent(_share(row, levels, pins)) for row in rows], spare=3),
-        _right("spread", [_widest(row) for row in rows], spare=4),
+        *_told(
+            _right(_PINS_HEADER, [percent(_share(row, levels, pins)) for row in rows], spare=3),
+            _right("spread", [_widest(row) for row in rows], spare=4),
+        ),
         Column("status", tuple(worst_status(row) for row in rows), spare=2),
     )
-    return Table(
-        "Memory, by distinct bytes touched", columns, tuple(_memory_notes(own, cache, pins))
-    )
+    title = "Memory, by distinct bytes touched"
+    shown = {column.header for column in fit(Table(title, columns), width).columns}
+    notes = _memory_notes(cache, pins if _PINS_HEADER in shown else None)
+    return Table(title, columns, (*notes, *reasons_of(own)))
 
 
 def _at(row: Iterable[Measurement], low: int, high: int) -> Measurement | None:
@@ -173,7 +216,7 @@ def _widest(row: Iterable[Measurement]) -> str:
     return percent(max(spreads)) if spreads else UNKNOWN
 
 
-def _memory_notes(own: Iterable[Measurement], cache: int, pins: float | None) -> list[str]:
+def _memory_notes(cache: int, pins: float | None) -> list[str]:
     notes = []
     if cache:
         notes.append(
@@ -181,8 +224,24 @@ def _memory_notes(own: Iterable[Measurement], cache: int, pins: float | None) ->
             f"{_PAST_THE_CACHE} times it, so main memory"
         )
     if pins is not None:
-        notes.append(f"of pins: at the largest footprint, over the datasheet's {si(pins, 'B/s')}")
-    return notes + [reason for one in own for reason in reasons_of(one)]
+        notes.append(
+            f"{_PINS_HEADER}: at the largest footprint, over the datasheet's {si(pins, 'B/s')}"
+        )
+    return notes
+
+
+def irregular_table(peaks: Peaks) -> Table:
+    """A row for each irregular pattern, in bytes that are of use."""
+    own = [one for one in peaks.measurements if one.unit == "irregular"]
+    columns = (
+        Column("access", tuple(one.subject for one in own), least=16),
+        _right("rate", [si(rate_of(one), "B/s") for one in own]),
+        _right("of", [si(one.size, "B") if one.size else UNKNOWN for one in own]),
+        *_told(_right("spread", [_spread(one) for one in own], spare=2)),
+        Column("status", tuple(map(_word, own))),
+        *_told(Column("kernel", tuple(map(_kernel, own)), least=20, spare=3)),
+    )
+    return Table("Irregular access", columns, tuple(reasons_of(own)))
 
 
 def latency_table(peaks: Peaks) -> Table:
@@ -191,11 +250,11 @@ def latency_table(peaks: Peaks) -> Table:
     columns = (
         Column("latency", tuple(one.subject for one in own), least=16),
         _right("time", [_duration(one) for one in own]),
-        _right("spread", [_spread(one) for one in own]),
-        Column("status", tuple(one.status for one in own)),
-        Column("kernel", tuple(_kernel(one) for one in own), least=20, spare=1),
+        *_told(_right("spread", [_spread(one) for one in own], spare=2)),
+        Column("status", tuple(map(_word, own))),
+        *_told(Column("kernel", tuple(map(_kernel, own)), least=20, spare=3)),
     )
-    return Table("Launch latency", columns, tuple(note for one in own for note in reasons_of(one)))
+    return Table("Launch latency", columns, tuple(reasons_of(own)))
 
 
 def _duration(one: Measurement) -> str:
@@ -224,7 +283,7 @@ def transfer_table(peaks: Peaks) -> Table:
         _right("spread", [_spread(one) for one in best], spare=3),
         Column("status", tuple(worst_status(row) for row in rows)),
     )
-    notes = [reason for row in rows for one in row for reason in reasons_of(one)]
+    notes = reasons_of(one for row in rows for one in row)
     if any(line is not None for line in lines):
         notes.insert(0, "latency, slope: of the line seconds = latency + bytes / slope")
     if any(unit == "collective" for unit, _ in keys):
