@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from goodput.capacity.measurement import OK, UNITS, Measurement, Peaks
+from goodput.capacity.measurement import OK, SCALED, UNITS, Measurement, Peaks
 from goodput.device import DeviceIdentity
 from goodput.errors import NotComparableError
 from goodput.units import ranges, si
@@ -116,12 +116,13 @@ def _named(device: DeviceIdentity) -> str:
 
 
 def _best(measurements: Iterable[Measurement]) -> dict[_Key, Measurement]:
-    """The highest valid rate of each subject; a rate of 0 is none."""
+    """The highest valid rate of each subject; a rate of 0 is none, nor is one of another day."""
     found: dict[_Key, Measurement] = {}
     for one in measurements:
         size = one.size if one.unit in _SIZED else 0
         key = (one.unit, one.subject, one.regime, size)
-        if one.valid and _rate(one) > (_rate(found[key]) if key in found else 0.0):
+        is_fresh = one.valid and one.status != SCALED
+        if is_fresh and _rate(one) > (_rate(found[key]) if key in found else 0.0):
             found[key] = one
     return found
 
