@@ -26,8 +26,8 @@ FRAMEWORKS = {"torch", "jax", "triton"}
 # --- imports --------------------------------------------------------------------------------------
 
 
-def frameworks_after(code: str) -> set[str]:
-    """The frameworks that a fresh interpreter holds after running `code`."""
+def imported_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter holds after running `code`."""
     path = [str(REPOSITORY / root) for root in SOURCE_ROOTS]
     program = (
         f"import sys; sys.path[:0] = {path!r}\n"
@@ -39,7 +39,12 @@ def frameworks_after(code: str) -> set[str]:
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    return FRAMEWORKS & set(run.stdout.split())
+    return set(run.stdout.split())
+
+
+def frameworks_after(code: str) -> set[str]:
+    """The frameworks that a fresh interpreter holds after running `code`."""
+    return FRAMEWORKS & imported_after(code)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +57,9 @@ def frameworks_after(code: str) -> set[str]:
         "from goodput.cli import main; main(['run', '--help'])",
         "from goodput.cli import main; main(['show', '--help'])",
         "from goodput.cli import main; main(['show', 'no-such-file'])",
+        "from goodput.cli import main; main(['peak', '--help'])",
+        "from goodput.cli import main; main(['peak', '--list'])",
+        "from goodput.cli import main; main(['peak', '--diff', 'no-such-file', 'nor-this'])",
     ],
 )
 def test_no_framework_is_imported(code: str) -> None:
@@ -60,6 +68,16 @@ def test_no_framework_is_imported(code: str) -> None:
 
 def test_an_imported_framework_would_be_seen() -> None:
     assert "torch" in frameworks_after("import goodput.frontends.torch_steps")
+
+
+@pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["peak", "--help"]])
+def test_help_is_quick(command: list[str]) -> None:
+    code = f"from goodput.cli import main; main({command!r})"
+    assert not imported_after(code) & {*FRAMEWORKS, "numpy"}
+
+
+def test_an_imported_numpy_would_be_seen() -> None:
+    assert "numpy" in imported_after("import goodput.trace.table")
 
 
 def test_layers_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +131,7 @@ def section(title: str) -> str:
 
 
 def test_there_are_commands_with_options() -> None:
-    assert {"run", "show"} <= set(commands())
+    assert {"peak", "run", "show"} <= set(commands())
     assert options()
 
 

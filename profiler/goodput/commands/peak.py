@@ -75,6 +75,8 @@ def command(
         raise UsageError("--list and --diff exclude each other; give one of them")
     if plot is not None and (listed or diff):
         raise UsageError("--plot draws what is measured; leave out --list and --diff")
+    if dtypes and diff:
+        raise UsageError("--diff compares all that both files have; leave out --dtype")
     with report_stream(alone=json == STDOUT) as stream:
         if listed:
             return _listed(dtypes, json, stream)
@@ -86,7 +88,9 @@ def command(
 def _listed(dtypes: tuple[str, ...], json: str | None, stream: TextIO) -> int:
     rows = [row for row in datasheet.rows() if all(mode in row.flops_per_s for mode in dtypes)]
     if not rows:
-        raise UsageError(f"no device of the datasheet has {' and '.join(dtypes)}")
+        known = ", ".join(sorted({mode for row in datasheet.rows() for mode in row.flops_per_s}))
+        asked = " and ".join(dtypes)
+        raise UsageError(f"no device of the datasheet has {asked}; it knows {known}")
     text = render_datasheet(rows, dtypes, width=line_width(), colour=coloured(stream))
     return _publish(text, datasheet_json(rows), json, stream)
 
