@@ -26,6 +26,14 @@ _PAST_THE_CACHE = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Accumulation:
+    """Rates of products that are summed in another type than float32, by math mode."""
+
+    flops_per_s: dict[str, float] = field(default_factory=dict)
+    flops_per_clock: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row of `datasheet.toml`; units, clocks and rates as its head says, `None` unknown."""
 
@@ -42,6 +50,7 @@ class Row:
     vector_flops_per_s: float | None = None
     special_per_clock: int | None = None
     last_level_cache_bytes: int = 0
+    float16_accumulate: Accumulation = field(default_factory=Accumulation)
 
     @property
     def special_per_s(self) -> float | None:
@@ -53,16 +62,23 @@ class Row:
     def derived_flops_per_s(self, mode: str) -> float | None:
         """`units x FLOP/clock x clock` at the clock that the figure of `mode` is quoted at."""
         clock = "vector" if mode in _VECTOR_CLOCK_MODES else "tensor"
-        return self._rate_at(mode, clock)
+        return self._rate_at(mode, clock, self.flops_per_clock)
 
     def ceiling_flops_per_s(self, mode: str) -> float | None:
-        """The rate of `mode` at the highest clock: no measurement can be above it."""
-        return self._rate_at(mode, "max")
+        """The rate of `mode` at the highest clock: no measurement can be above it.
 
-    def _rate_at(self, mode: str, clock: str) -> float | None:
-        if mode not in self.flops_per_clock or clock not in self.clock_hz:
+        However it accumulates: float8 kernels with fast accumulation reach the float16 rate.
+        """
+        faster = self.float16_accumulate.flops_per_clock
+        ceilings = [
+            self._rate_at(mode, "max", by_mode) for by_mode in (self.flops_per_clock, faster)
+        ]
+        return max((rate for rate in ceilings if rate is not None), default=None)
+
+    def _rate_at(self, mode: str, clock: str, per_clock: Mapping[str, int]) -> float | None:
+        if mode not in per_clock or clock not in self.clock_hz:
             return None
-        return self.units * self.flops_per_clock[mode] * self.clock_hz[clock]
+        return self.units * per_clock[mode] * self.clock_hz[clock]
 
 
 @cache
