@@ -8,17 +8,18 @@ import msgspec
 
 from goodput.capacity.datasheet import Row
 from goodput.renderers.tables import Column, Table
-from goodput.renderers.terminal import WIDTH, painter, table_lines
+from goodput.renderers.terminal import WIDTH, labelled, painter, table_lines
 from goodput.units import si
 
 SCHEMA = "goodput.datasheet/1"
-_MODES = ("bfloat16", "float16", "tf32", "float32", "float64", "float8_e4m3", "int8")
+_MODES = ("bfloat16", "float16", "float8_e4m3", "int8", "tf32", "float32", "float64")
+_NO_SUCH = "-"
 
 
 def render_datasheet(
     rows: Sequence[Row], modes: Sequence[str] = (), *, width: int = WIDTH, colour: bool = False
 ) -> str:
-    """A line for each row, in lines of at most `width` characters.
+    """A line for each row and for each source, in lines of at most `width` characters.
 
     Args:
         rows: of the datasheet.
@@ -27,28 +28,25 @@ def render_datasheet(
         colour: whether escape sequences may be used.
     """
     shown = tuple(modes) or _MODES
+    sources = list(dict.fromkeys(row.source for row in rows))
     columns = (
-        Column("device", tuple(row.name for row in rows)),
+        Column("device", tuple(row.name for row in rows), least=28),
         *(
-            Column(
-                mode,
-                tuple(_rate(row.flops_per_s.get(mode)) for row in rows),
-                right=True,
-                spare=place,
-            )
+            # Float64 goes first where a terminal is narrow: few programs have any.
+            Column(mode, tuple(_rate(row, mode) for row in rows), right=True, spare=1 + place)
             for place, mode in enumerate(shown)
         ),
         Column("memory", tuple(si(row.bytes_per_s, "B/s") for row in rows), right=True),
-        Column("units", tuple(str(row.units or "") for row in rows), right=True, spare=20),
-        Column("names", tuple(str(len(row.aliases)) for row in rows), right=True, spare=21),
-        Column("source", tuple(row.source for row in rows), least=20, spare=19),
+        Column("source", tuple(f"[{sources.index(row.source) + 1}]" for row in rows), right=True),
+        Column("runtime names", tuple(map(_names, rows)), least=20, spare=2 + len(shown)),
     )
-    note = (
-        "FLOP/s, dense, as the vendor promises them. A device is found by one of its exact "
-        "runtime names only; --json - lists those, the clocks and the sources"
+    notes = (
+        f"FLOP/s, dense, as the vendor promises them; {_NO_SUCH}: no such units, or not known",
+        "a device is found by its exact runtime names only; --json - lists all, with the clocks",
     )
     title = f"{len(rows)} devices of the datasheet"
-    return table_lines(Table(title, columns, (note,)), width, painter(colour, bold=True)) + "\n"
+    table = table_lines(Table(title, columns, notes), width, painter(colour, bold=True))
+    return f"{table}\n\n{_listed(sources, width)}\n"
 
 
 def datasheet_json(rows: Sequence[Row]) -> str:
@@ -57,6 +55,16 @@ def datasheet_json(rows: Sequence[Row]) -> str:
     return msgspec.json.format(encoded, indent=1).decode() + "\n"
 
 
-def _rate(rate: float | None) -> str:
-    """A rate without its unit, `-` where the device lacks the mode or nobody says."""
-    return "-" if rate is None else si(rate, "").strip()
+def _rate(row: Row, mode: str) -> str:
+    rate = row.flops_per_s.get(mode)
+    return _NO_SUCH if rate is None else si(rate, "").strip()
+
+
+def _names(row: Row) -> str:
+    """The first runtime name, and how many there are besides."""
+    first, *others = row.aliases or ("none known",)
+    return f"{first} +{len(others)}" if others else first
+
+
+def _listed(sources: Sequence[str], width: int) -> str:
+    return labelled(((f"[{n}]", source) for n, source in enumerate(sources, 1)), width)

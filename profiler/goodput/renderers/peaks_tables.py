@@ -62,7 +62,7 @@ def rate_table(figures: Sequence[Figure]) -> Table:
             _right("spread", [_spread(f.best) for f in figures], spare=3),
         ),
         Column("status", tuple(_status(f) for f in figures)),
-        Column(_KERNEL_HEADER, tuple(_kernel(f.best) for f in figures), least=20, spare=5),
+        Column(_KERNEL_HEADER, tuple(_kernel(f.best) for f in figures), spare=5),
     )
     return Table("What each unit reaches", columns, tuple(_rate_notes(figures)))
 
