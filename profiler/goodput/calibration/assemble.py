@@ -134,10 +134,14 @@ def with_contention(capacity: Capacity) -> Capacity:
         worst = max(unsteady, key=lambda name: unsteady[name])
         told.append(
             f"{_BOUTS_DIFFER} of {len(unsteady)} of {len(roofs)} roofs differ by more than "
-            f"{percent(CONTENDED, 0)} (most: {worst}, {percent(unsteady[worst], 0)}), so other "
+            f"{percent(CONTENDED, 0)} (most: {worst}, {_more(unsteady[worst])}), so other "
             "work shared the device while they were measured"
         )
     return replace(capacity, warnings=retold(capacity.warnings, _BOUTS_DIFFER, told))
+
+
+def _more(by: float) -> str:
+    return percent(by, 0) if by < 1 else f"a factor of {1 + by:.3g}"
 
 
 def _roofs(capacity: Capacity) -> dict[str, Peak]:

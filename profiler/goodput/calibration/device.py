@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from goodput.device import DeviceIdentity
 from goodput.frontends.host_device import cpu_identity
 
-_LIBRARIES = ("torch", "numpy")
+_LIBRARIES = ("torch", "numpy", "jax", "triton")
 
 
 def identity(torch_device: str = "") -> DeviceIdentity:

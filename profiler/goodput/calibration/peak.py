@@ -43,9 +43,9 @@ LOCK_SECONDS = 600.0
 """How long a second measurement waits for a first one on the same host."""
 
 _CHANGES: dict[str, dict[str, Any]] = {
-    QUICK: {},
-    STANDARD: {"keep": (4, 1), "bout_seconds": 0.1},
-    FULL: {"keep": (8, 3, 1), "bout_seconds": 0.2, "confirmations": 5, "extra": 3},
+    QUICK: {"extra": 5},
+    STANDARD: {"keep": (4, 1), "bout_seconds": 0.1, "extra": 8},
+    FULL: {"keep": (8, 3, 1), "bout_seconds": 0.2, "confirmations": 5, "extra": 10},
 }
 _SUSTAINED_SECONDS = {QUICK: 0.0, STANDARD: 4.0, FULL: 8.0}
 _SUSTAINED_MODES = {QUICK: 0, STANDARD: 1, FULL: len(ALL_MODES)}

@@ -157,7 +157,7 @@ def _ask_elsewhere(plan: Plan, level: str, mode: str, target: Target, most: floa
     *squares, last = standard_products(target, most)
     shapes = squares[::-1] if device == "cpu" else [last, *_exact_products(target, most)[:_FEW]]
     # Each shape is a program to compile.
-    for m, n, k in shapes[:1] if level == QUICK else shapes:
+    for m, n, k in shapes[:2] if level == QUICK else shapes:
         source = Source(product=Contraction(1, m, n, k, mode))
         rivals = source.others(device)
         plan.questions.ask(f"flops {mode}", rivals)

@@ -174,13 +174,18 @@ def _convolves(mode: str, target: Target) -> bool:
 
 
 def standard_products(target: Target, most_flops: float) -> tuple[tuple[int, int, int], ...]:
-    """`(m, n, k)` of the standard shapes: the largest that take at most `most_flops` FLOPs."""
+    """`(m, n, k)` of the standard shapes: of at most `most_flops` FLOPs.
+
+    On a CPU the last is no square, and the one before it the largest square.
+    """
     if target.torch_device != "cpu":
         fitting = [s for s in _DEVICE_PRODUCTS if 2 * s[0] * s[1] * s[2] <= most_flops]
         return tuple(fitting or [(1024, 1024, 1024)])
     edges = [edge for edge in _EDGES if 2 * edge**3 <= most_flops] or [_EDGES[0]]
     largest = edges[-1]
-    squares = [(edge, edge, edge) for edge in edges[-_SQUARES:]]
+    # Short calls too: where others use the cores, a long one is never left alone.
+    halves = [largest >> times for times in range(_SQUARES) if largest >> times >= _EDGES[0]]
+    squares = [(edge, edge, edge) for edge in reversed(halves)]
     return (*squares, (largest // 4, 4 * largest, largest))
 
 

@@ -53,17 +53,19 @@ def _check_product(
 
 
 def _winner(source: Source | None, old: Peak, target: Target) -> list[Candidate]:
-    """The kernel that made the roof `old`: no other can confirm it."""
+    """The kernel that made the roof `old`: no other can confirm it.
+
+    On a CPU on one thread as well, which may beat all where others share the cores.
+    """
     if source is None:
         return []
-    device = target.torch_device
-    ways = {c.label: c for c in source.candidates(device)}
-    if target.torch_device == "cpu":
-        ways |= {(alone := one_thread(c)).label: alone for c in ways.values()}
-    label = old.provenance.detail.partition(";")[0]
-    if label not in ways:
-        ways |= {c.label: c for c in source.others(device)}
-    return [ways[label]] if label in ways else []
+    device, label = target.torch_device, old.provenance.detail.partition(";")[0]
+    alone = one_thread if device == "cpu" else (lambda candidate: candidate)
+    for candidate in source.candidates(device):
+        both = {c.label: c for c in (candidate, alone(candidate))}
+        if label in both:
+            return list(both.values())
+    return [candidate for candidate in source.others(device) if candidate.label == label]
 
 
 def _check_copy(

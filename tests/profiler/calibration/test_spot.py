@@ -100,9 +100,13 @@ def test_a_winner_on_one_thread_is_checked_as_such():
     detail = "torch mm 16x16x16 float32 on 1 thread; 3 bouts"
     roof = Peak(FLOPS / 1.05, Provenance("measured", detail))
     before = replace(before, capacity=replace(before.capacity, flops_per_s={"float32": roof}))
-    after, notes = spot_check(before, "float32", CPU, BENCH)
-    detail = after.capacity.flops_per_s["float32"].provenance.detail
-    assert detail.startswith("torch mm 16x16x16 float32 on 1 thread;")
+    said = []
+    after, notes = spot_check(before, "float32", CPU, replace(BENCH, progress=said.append))
+    assert after.capacity.flops_per_s["float32"].rate == pytest.approx(FLOPS)
+    assert said[:2] == [
+        "spot check: torch mm 16x16x16 float32",
+        "spot check: torch mm 16x16x16 float32 on 1 thread",
+    ]
     assert notes == ()
 
 
