@@ -10,7 +10,13 @@ import pytest
 
 import goodput
 from goodput import cli
-from goodput.errors import GoodputError, NotMeasuredError, UntrustworthyError, UsageError
+from goodput.errors import (
+    GoodputError,
+    NotComparableError,
+    NotMeasuredError,
+    UntrustworthyError,
+    UsageError,
+)
 
 FRAMEWORKS = ("torch", "jax", "triton", "numpy")
 
@@ -103,7 +109,8 @@ def test_usage_errors_end_with_2_and_say_why(
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(UsageError, 2), (NotMeasuredError, 3), (UntrustworthyError, 5)]
+    ("error", "status"),
+    [(UsageError, 2), (NotMeasuredError, 3), (NotComparableError, 4), (UntrustworthyError, 5)],
 )
 def test_an_error_is_one_sentence_and_its_status(
     error: type[GoodputError],

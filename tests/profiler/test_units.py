@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodput.units import parse, percent, seconds, si
+from goodput.units import parse, percent, ranges, seconds, si
 
 PREFIXES = {
     "p": -4,
@@ -68,3 +68,17 @@ def test_percent() -> None:
 def test_no_number_no_quantity() -> None:
     with pytest.raises(ValueError, match="no quantity"):
         parse("fast")
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_ranges_name_every_number_once(numbers: set[int]) -> None:
+    named: list[int] = []
+    for part in filter(None, ranges(numbers).split(", ")):
+        low, _, high = part.partition("-")
+        named += range(int(low), int(high or low) + 1)
+    assert named == sorted(numbers)
+
+
+def test_ranges_are_as_short_as_can_be() -> None:
+    assert ranges((3, 0, 1, 2, 8, 8)) == "0-3, 8"
+    assert ranges(()) == ""

@@ -107,11 +107,12 @@ def _measured(
 ) -> int:
     # Imported here: they bring numpy, which --help has to do without.
     from goodput.calibration.peak import measure_peaks
+    from goodput.calibration.plan import SECONDS
     from goodput.commands.progress import progress
     from goodput.renderers.peaks_text import render_peaks_text
     from goodput.renderers.roofline_svg import render_roofline_svg
 
-    with progress() as show:
+    with progress(SECONDS[level]) as show:
         peaks = measure_peaks(level, dtypes, progress=show)
     text = render_peaks_text(peaks, width=line_width(), colour=coloured(stream))
     status = _publish(text, peaks_file.to_json(peaks), json, stream)
