@@ -153,7 +153,10 @@ def _margin(a: Measurement, b: Measurement) -> float:
 
 def _why(a: Measurement, b: Measurement) -> tuple[str, ...]:
     """What differs in how one figure was measured."""
-    reasons = [f"{name} was {one.status}" for name, one in (("A", a), ("B", b)) if one.status != OK]
+    statuses = [("both were", a.status)]
+    if a.status != b.status:
+        statuses = [("A was", a.status), ("B was", b.status)]
+    reasons = [f"{who} {status}" for who, status in statuses if status != OK]
     if a.clock_hz and b.clock_hz and abs(b.clock_hz / a.clock_hz - 1) > _CLOCK_SHIFT:
         reasons.append(f"clock {si(a.clock_hz, 'Hz')} -> {si(b.clock_hz, 'Hz')}")
     if a.kernel != b.kernel:

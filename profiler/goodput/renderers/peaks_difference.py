@@ -24,7 +24,7 @@ def render_difference(found: Difference, *, width: int = WIDTH, colour: bool = F
         ),
         table_lines(_table(moved), width, bold) if moved else "",
         _same(len(found.changes) - len(moved), len(found.changes)),
-        sentences("measured otherwise", _why(moved), width, faint),
+        sentences("note", _why(moved), width, faint),
         sentences("possible reason", found.reasons, width, faint),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -37,12 +37,14 @@ def _table(changes: Iterable[Change]) -> Table:
         Column("what", tuple(map(_what, rows)), least=24),
         Column("A", tuple(_figure(change.a, change) for change in rows), right=True),
         Column("B", tuple(_figure(change.b, change) for change in rows), right=True),
-        Column("change", tuple(_signed(change.ratio) for change in rows), right=True),
+        Column("change", tuple(map(_changed, rows)), right=True),
         Column("scatter", tuple(map(_scatter, rows)), right=True, spare=1),
-        Column("verdict", tuple(change.verdict for change in rows)),
     )
-    notes = ["change: of the rate, so + is faster; scatter: what the spread of both explains"]
-    return Table("What moved from A to B", columns, tuple(notes))
+    notes = (
+        "change: of the rate, so + is faster",
+        "scatter: the change that the spread of both explains; less is not listed",
+    )
+    return Table("What moved from A to B", columns, notes)
 
 
 def _same(count: int, of: int) -> str:
@@ -79,5 +81,6 @@ def _scatter(change: Change) -> str:
     return UNKNOWN if change.ratio is None else percent(change.margin)
 
 
-def _signed(ratio: float | None) -> str:
-    return UNKNOWN if ratio is None else f"{100 * ratio:+.1f} %"
+def _changed(change: Change) -> str:
+    """How far the rate moved, or who alone has one."""
+    return change.verdict if change.ratio is None else f"{100 * change.ratio:+.1f} %"

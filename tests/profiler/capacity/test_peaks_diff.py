@@ -138,6 +138,12 @@ def test_reasons_beside_a_figure() -> None:
         "kernel MKL mm -> oneDNN linear",
     )
     assert compared(a, replace(a, clock_hz=2.01e9)).reasons == ()
+    noisy = replace(a, status="noisy")
+    assert compared(noisy, noisy).reasons == ("both were noisy",)
+    assert compared(noisy, replace(a, status="contended")).reasons == (
+        "A was noisy",
+        "B was contended",
+    )
 
 
 def test_reasons_around_the_measurements() -> None:
