@@ -201,6 +201,8 @@ def _ask_threads(plan: Plan, mode: str, target: Target, most: float) -> None:
             for candidate in matmul.candidates(mode, 1, m, n, k)
             if candidate.library != "NumPy"  # its threads cannot be told
         ]
+        source = Source(product=Contraction(1, m, n, k, mode))
+        plan.questions.sources.update({rival.label: source for rival in rivals})
         subject = f"{mode} on {count} thread{'s' * (count != 1)}"
         plan.ask(f"threads {subject}", Figure("matmul", subject, "FLOP"), rivals)
         count *= 2

@@ -26,6 +26,8 @@ FIGURES = {
     "bytes copy 256": Figure("memory", "copy", "B", 256),
     "bytes copy 4096": Figure("memory", "copy", "B", 4096),
     "vector": Figure("vector", "float32 multiply-add", "FLOP"),
+    "threads float32 on 1 thread": Figure("matmul", "float32 on 1 thread", "FLOP"),
+    "shape bfloat16 1 rows": Figure("matmul", "bfloat16 1 rows", "FLOP"),
     "special": Figure("special", "any", "calls"),
     "floor": Figure("latency", "shortest operator", "calls"),
 }
@@ -188,6 +190,18 @@ def test_a_faster_float32_product_is_the_vector_figure_too_but_not_on_amd():
         (vector,) = [m for m in peaks.measurements if m.unit == "vector"]
         assert vector.kernel == kernel
         assert laid(winners, device=device).capacity.vector.provenance.detail.startswith(kernel)
+
+
+def test_a_faster_product_on_fewer_threads_is_the_roof_of_its_mode():
+    winners = {
+        "flops float32": calm(10.0),
+        "threads float32 on 1 thread": calm(12.0, "mm on 1 thread"),
+        "shape bfloat16 1 rows": calm(99.0, "rows"),
+    }
+    now = found(winners)
+    assert lay_down(now, None, SOFTWARE, 0.0).capacity.flops_per_s.keys() == {"float32"}
+    rates = {m.subject: m.rate for m in peaks_of(now, Capacity(CPU), None).measurements}
+    assert rates["float32"] == rates["float32 on 1 thread"] == pytest.approx(12.0)
 
 
 def test_a_kept_roof_is_told_with_its_date():
