@@ -170,6 +170,23 @@ def test_the_two_commands_of_the_readme_can_run_here() -> None:
             assert (REPOSITORY / path).is_file()
 
 
+SHOWN = re.findall(r"^    goodput (\w+)((?: [\w./-]+)*)$", README, re.MULTILINE)
+
+
+def test_the_readme_shows_commands() -> None:
+    assert {"peak", "run"} <= {name for name, _ in SHOWN}
+
+
+@pytest.mark.parametrize(("name", "rest"), SHOWN, ids="".join)
+def test_a_command_of_the_readme_can_be_typed(
+    name: str, rest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in re.findall(r"[\w.]+\.(?:py|json)", rest):
+        (tmp_path / file).touch()
+    assert commands()[name].make_context(name, rest.split()).params
+
+
 # --- docstring examples ---------------------------------------------------------------------------
 
 
