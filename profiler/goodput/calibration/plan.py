@@ -238,15 +238,24 @@ def _ask_memory(plan: Plan, level: str, target: Target) -> None:
 def _other_memory(mix: str, size: int, target: Target) -> tuple[Candidate, ...]:
     if target.torch_device == "cpu":
         return jax_memory.cpu_candidates(mix, size) if mix in jax_memory.MIXES else ()
-    if not triton_installed():
+    if not _compiles_triton(target):
         return ()
     from goodput_kernels import triton_memory
 
     return triton_memory.candidates(mix, size, target.torch_device)
 
 
+def _compiles_triton(target: Target) -> bool:
+    return target.torch_device != "cpu" and triton_installed()
+
+
 def _ask_units(plan: Plan, target: Target, most: float) -> None:
     ask_pointwise(plan.questions, target, most)
+    if _compiles_triton(target):
+        from goodput_kernels import triton_chain
+
+        plan.questions.ask("vector", triton_chain.multiply_add_candidates())
+        plan.questions.ask("special", triton_chain.special_candidates())
     plan.figures["vector"] = Figure("vector", "float32 multiply-add", "FLOP")
     plan.figures["special"] = Figure("special", "float32, the fastest function", "calls")
     plan.figures["floor"] = Figure("latency", "shortest operator", "calls")
@@ -256,12 +265,21 @@ def _ask_latency(plan: Plan, target: Target) -> None:
     device = target.torch_device
     kinds = {
         "eager operator": latency.eager_candidates(device),
-        "empty kernel on a stream": latency.stream_candidates(device),
+        "empty kernel on a stream": _empty_kernels(target),
         "node of a graph": latency.graph_candidates(device),
         "kernel and wait": latency.round_trip_candidates(device),
     }
     for subject, rivals in kinds.items():
         plan.ask(f"latency {subject}", Figure("latency", subject, "calls"), rivals)
+
+
+def _empty_kernels(target: Target) -> tuple[Candidate, ...]:
+    own = latency.stream_candidates(target.torch_device)
+    if not _compiles_triton(target):
+        return own
+    from goodput_kernels import triton_latency
+
+    return (*own, *triton_latency.candidates(target.torch_device))
 
 
 def _ask_irregular(plan: Plan, level: str, target: Target) -> None:

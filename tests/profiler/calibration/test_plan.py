@@ -1,5 +1,7 @@
 """What each level asks of a CPU and of a device; nothing is run."""
 
+from importlib import import_module
+
 import pytest
 
 from goodput.calibration.plan import (
@@ -17,6 +19,7 @@ from goodput.calibration.questions import Target
 from goodput.capacity.datasheet import MIXES
 from goodput.capacity.measurement import UNITS
 from goodput_kernels.candidate import Candidate
+from goodput_kernels.triton_architecture import ARCHITECTURES
 
 torch = pytest.importorskip("torch", reason="the candidates are torch's")
 
@@ -117,3 +120,22 @@ def test_a_group_without_rivals_is_none():
     assert plan.figures == plan.questions.groups == {}
     plan.ask("g", Figure("memory", "x", "B"), [Candidate("a", "b", "bytes", 1, lambda: None)])
     assert set(plan.figures) == {"g"}
+
+
+def test_tritons_kernels_compete_for_every_unit_of_a_device_that_they_compile_for(monkeypatch):
+    pytest.importorskip("triton")
+    hopper, device = ARCHITECTURES["sm_90"], Target("cuda", "cuda", 1, 50 << 20, 132)
+    for name in ("chain", "latency", "matmul", "memory"):
+        module = import_module(f"goodput_kernels.triton_{name}")
+        monkeypatch.setattr(module, "architecture_of", lambda _: hopper)
+        monkeypatch.setattr(module, "units_of", lambda _: 132, raising=False)
+    groups = planned(QUICK, target=device, most=lambda _: 1e13).questions.groups
+    with_triton = {
+        group
+        for group, rivals in groups.items()
+        if any(rival.library == "Triton" for rival in rivals)
+    }
+    assert {"vector", "special", "flops bfloat16", "latency empty kernel on a stream"} <= (
+        with_triton
+    )
+    assert any(group.startswith("bytes copy") for group in with_triton)
