@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput.capacity.measurement import Check, Measurement, Peaks
@@ -50,6 +50,7 @@ def around(peaks_of_one: Peaks, **fields: object) -> Peaks:
     return replace(peaks_of_one, surroundings=replace(peaks_of_one.surroundings, **fields))
 
 
+@settings(deadline=None)
 @given(RATES, RATES, SPREADS, SPREADS)
 def test_moved_means_beyond_the_spread_of_both(
     a: float, b: float, spread_a: float, spread_b: float
@@ -60,11 +61,13 @@ def test_moved_means_beyond_the_spread_of_both(
     assert (change.verdict == MOVED) == (abs(b / a - 1) > change.margin)
 
 
+@settings(deadline=None)
 @given(RATES, SPREADS)
 def test_nothing_moves_against_itself(rate: float, spread: float) -> None:
     assert compared(one(rate, spread), one(rate, spread)).verdict == SAME
 
 
+@settings(deadline=None)
 @given(st.lists(RATES, min_size=1, max_size=5), st.lists(RATES, min_size=1, max_size=5))
 def test_the_other_way_round_a_and_b_change_places(first: list[float], second: list[float]) -> None:
     subjects = [f"mode{n}" for n in range(5)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput.capacity import peaks_file
@@ -84,6 +84,7 @@ PEAKS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(PEAKS)
 def test_round_trip(peaks: Peaks) -> None:
     assert peaks_file.from_json(peaks_file.to_json(peaks)) == peaks

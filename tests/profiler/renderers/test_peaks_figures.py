@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput.capacity.measurement import STATUSES, Check, Measurement
@@ -13,6 +13,7 @@ def of_size(size: int) -> Measurement:
     return Measurement("memory", "copy", "burst", 1.0, "B", "ok", size=size)
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(2, 8))
 def test_levels_are_few_apart_and_keep_both_ends(sizes: list[int], most: int) -> None:
     levels = levels_of(map(of_size, sizes), most)
@@ -25,6 +26,7 @@ def test_levels_are_few_apart_and_keep_both_ends(sizes: list[int], most: int) ->
         assert low <= high <= low * math.sqrt(2)
 
 
+@settings(deadline=None)
 @given(SIZES)
 def test_every_size_has_a_level_where_there_is_room(sizes: list[int]) -> None:
     levels = levels_of(map(of_size, sizes), 1000)
@@ -43,6 +45,7 @@ FIGURES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(FIGURES, max_size=6))
 def test_the_best_is_the_highest_valid_one(figures: list[Measurement]) -> None:
     best = best_of(figures)
@@ -51,6 +54,7 @@ def test_the_best_is_the_highest_valid_one(figures: list[Measurement]) -> None:
     assert (best is None) == (not figures)
 
 
+@settings(deadline=None)
 @given(st.lists(FIGURES, min_size=1))
 def test_the_worst_status_is_one_of_them_and_none_is_worse(figures: list[Measurement]) -> None:
     worst = worst_status(figures)

@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput.capacity.measurement import Peaks, Surroundings
@@ -67,6 +67,7 @@ def check_layout(drawing: Drawing) -> None:
             assert 0 <= y <= drawing.height
 
 
+@settings(deadline=None)
 @given(any_peaks())
 def test_no_label_touches_another_and_nothing_leaves_the_canvas(peaks: Peaks) -> None:
     drawing = layout(peaks)
@@ -91,6 +92,7 @@ def test_that_check_can_fail(gpu_peaks: Peaks) -> None:
         check_layout(twice)
 
 
+@settings(deadline=None)
 @given(any_peaks())
 def test_the_file_is_well_formed_whatever_the_names(peaks: Peaks) -> None:
     if layout(peaks) is not None:
@@ -143,6 +145,7 @@ def test_without_roofs_it_says_so(cpu_peaks: Peaks) -> None:
         render_roofline_svg(bare)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), max_size=8).map(sorted))
 def test_places_keep_order_gap_and_room(wanted: list[float]) -> None:
     places = spread_out(wanted, 12, 0, 100)

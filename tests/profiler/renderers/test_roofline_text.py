@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput.capacity.measurement import Peaks
@@ -41,6 +41,7 @@ ROOFLINES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(ROOFLINES, st.integers(60, 160))
 def test_every_line_fits_and_every_roof_has_a_legend(peaks: Peaks, width: int) -> None:
     roofline = roofline_of(peaks)
@@ -52,6 +53,7 @@ def test_every_line_fits_and_every_roof_has_a_legend(peaks: Peaks, width: int) -
         assert any(line[1:].startswith(f"  {mode}"[:20]) for line in lines[ROWS:])
 
 
+@settings(deadline=None)
 @given(ROOFLINES)
 def test_the_axes_hold_every_ridge_and_every_roof(peaks: Peaks) -> None:
     roofline = roofline_of(peaks)
@@ -63,6 +65,7 @@ def test_the_axes_hold_every_ridge_and_every_roof(peaks: Peaks) -> None:
             assert roofline.intensity.low < ridge < roofline.intensity.high
 
 
+@settings(deadline=None)
 @given(st.floats(1e-6, 1e6), st.floats(1.5, 1e9), st.floats(0, 1))
 def test_an_axis_and_back(low: float, factor: float, part: float) -> None:
     axis = Axis(low, low * factor)
