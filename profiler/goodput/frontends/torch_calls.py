@@ -9,6 +9,7 @@ import torch
 
 from goodput.frontends.torch_private import (
     arguments_of,
+    is_zero,
     name_of,
     nonzero,
     overload_of,
@@ -19,6 +20,8 @@ from goodput.work import Argument, Call, TensorSpec
 _MASKS = ("attn_mask", "attn_bias")
 _DTYPES = {"float8_e4m3fn": "float8_e4m3", "float8_e4m3fnuz": "float8_e4m3"}
 _DTYPES |= {"float8_e5m2fnuz": "float8_e5m2"}
+_NUMBERS = frozenset({bool, int, float, complex})
+_WORDS = frozenset({str, torch.dtype, torch.device, torch.layout, torch.memory_format})
 _CONVOLUTIONS = ("convolution", "conv")
 
 
@@ -26,7 +29,7 @@ class CallTranslator:
     """Makes the `Call` of each operator call; masks are read once each and kept until then."""
 
     def __init__(self) -> None:
-        self._schemas: dict[Any, tuple[tuple[str, Any], ...]] = {}
+        self.unread_masks = 0
         self._pairs: dict[tuple[Any, ...], tuple[torch.Tensor, int]] = {}
 
     def call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> Call:
@@ -44,12 +47,9 @@ class CallTranslator:
         )
 
     def _bound(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        schema = self._schemas.get(func)
-        if schema is None:
-            schema = self._schemas[func] = arguments_of(func)
         return {
             name: args[place] if place < len(args) else kwargs.get(name, default)
-            for place, (name, default) in enumerate(schema)
+            for place, (name, default) in enumerate(arguments_of(func))
         }
 
     def _attributes(self, func: Any, name: str, values: Mapping[str, Any]) -> dict[str, object]:
@@ -80,15 +80,42 @@ class CallTranslator:
         # The mask's last dimension is the keys in every layout; key itself may be [B, S, H, D].
         keys = mask.shape[-1] if mask.shape[-1] > 1 else key.shape[-2]
         whole = query.numel() // query.shape[-1] * keys if query.numel() else 0
-        return self.open_entries(mask) * whole // mask.numel()
+        entries = self.open_entries(mask)
+        return None if entries is None else entries * whole // mask.numel()
 
-    def open_entries(self, mask: torch.Tensor) -> int:
-        """Entries of `mask` that let a pair through; each mask is counted once."""
+    def open_entries(self, mask: torch.Tensor) -> int | None:
+        """Entries of `mask` that let a pair through; each mask is counted once.
+
+        None where it has no values: then every pair counts as open, and `unread_masks` tells.
+        """
+        if mask.is_meta:
+            self.unread_masks += 1
+            return None
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)
         known = self._pairs.get(identity)
         if known is None:
             known = self._pairs[identity] = (mask, _open_entries(mask))
         return known[1]
+
+
+def signature(value: Any) -> Any:
+    """What a formula can know of a value, to look calls up by; calls of equal ones do equal work.
+
+    Raises:
+        TypeError: the value says more than its shape: it is sparse, or no plain value at all.
+    """
+    kind = type(value)
+    if kind is torch.Tensor or kind is torch.nn.Parameter:
+        if value.layout is not torch.strided:
+            raise TypeError("what a sparse tensor holds is no part of its shape")
+        return value.shape, value.stride(), value.dtype, is_zero(value), value.is_cuda
+    if kind is list or kind is tuple:
+        return tuple([signature(item) for item in value])
+    if value is None or kind in _WORDS:
+        return value
+    if kind in _NUMBERS:
+        return kind, value  # 1, 1.0 and True are equal, and no formula's same
+    raise TypeError(f"a {kind.__name__} is no part of a signature")
 
 
 def argument(value: Any) -> Argument:

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
 from goodput.errors import FormulaError
 from goodput.formulas.aten_matrix import contraction_of
-from goodput.formulas.hand_written import PRODUCTS, HandWritten
+from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
@@ -27,7 +27,7 @@ from goodput.frontends.torch_attention import (
     Share,
     share_of,
 )
-from goodput.frontends.torch_calls import CallTranslator, tensors_in
+from goodput.frontends.torch_calls import CallTranslator, signature, tensors_in
 from goodput.frontends.torch_private import (
     NO_TASK,
     backward_task,
@@ -41,19 +41,21 @@ from goodput.frontends.torch_private import (
     open_function_modes,
     open_modes,
     packet_of,
+    plain_functions,
     pop_mode,
     push_mode,
 )
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
-from goodput.work import Call, Contraction, Work
+from goodput.work import Call, Contraction, TensorSpec, Work
 from goodput_kernels.convolution import Convolution
 
 _LARGEST = 8
 _Problem = TypeVar("_Problem", Contraction, Convolution)
 """Contractions kept of each math mode: enough for whoever measures roofs to choose from."""
 
+_WATCHED = PRODUCTS | SOFTMAXES
 _SILENT = frozenset({"profiler", "prim"})
 
 
@@ -70,6 +72,32 @@ class Surroundings:
     optimizing_task: Callable[[], int | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What calls with one signature are and do, but for where they stand.
+
+    `tensors` are those of the operators that attention written by hand is told by; else ().
+    """
+
+    operator: str
+    tensors: tuple[TensorSpec, ...]
+    shapes: str
+    mode: str
+    work: Work | None
+    product: Contraction | None
+    convolution: Convolution | None
+
+
+def _key(func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
+    """What equal calls are looked up by; None where shapes do not say all."""
+    if "attention" in name_of(func):
+        return None
+    try:
+        return func, signature(args), signature((*kwargs, *kwargs.values())), signature(result)
+    except TypeError:
+        return None
+
+
 def _largest(found: Mapping[str, set[_Problem]]) -> tuple[_Problem, ...]:
     """The problems with most FLOPs, some of each math mode."""
     return tuple(
@@ -84,18 +112,21 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     Args:
         surroundings: what runs around an operator.
+        watch: knows the attention call that runs; without one, the counter's own does.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, watch: AttentionWatch | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._around = surroundings
         self._translator = CallTranslator()
         self._entries: list[WorkEntry] = []
+        self._composites: dict[Any, bool] = {}
+        self._known: dict[Any, _Counted] = {}
         self._contractions: dict[str, set[Contraction]] = {}
         self._convolutions: dict[str, set[Convolution]] = {}
-        self._watch = AttentionWatch()
+        self._watch = watch or AttentionWatch()
         self._share_of_node: dict[int, Share] = {}
         self._hand_written = HandWritten()
         self._module_of_node: dict[int, str] = {}
@@ -135,6 +166,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             above.append(mode)
         for mode in reversed(above):
             push_mode(mode)
+
+    @property
+    def unread_masks(self) -> int:
+        """Attention masks whose values are not known, so that every pair counts as open."""
+        return self._translator.unread_masks
 
     def result(self) -> WorkPass:
         """What was counted."""
@@ -201,12 +237,14 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
         """Inference mode and control flow hand over composites whole."""
-        return (
-            not has_formula(name_of(func))
-            and packet_of(func) not in _torch_formulas()
-            and func.has_kernel_for_dispatch_key(composite_key)
-            and not any(tensor.is_nested for tensor in tensors_in(args))
-        )
+        composite = self._composites.get(func)
+        if composite is None:
+            composite = self._composites[func] = (
+                not has_formula(name_of(func))
+                and packet_of(func) not in _torch_formulas()
+                and func.has_kernel_for_dispatch_key(composite_key)
+            )
+        return composite and not any(tensor.is_nested for tensor in tensors_in(args))
 
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A conditional runs the branch it takes, counted; of others only the name is known."""
@@ -216,26 +254,45 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             with self:
                 return (on_true if bool(predicate) else on_false)(*operands)
         result = self._run(func, func, args, kwargs)
-        self._note(Call(f"higher_order::{name}"), None)
+        self._note(self._described(Call(f"higher_order::{name}"), None))
         return result
 
     def _count(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
+        """Notes one call; what equal calls do is worked out once."""
+        with plain_functions():
+            key = _key(func, args, kwargs, result)
+            counted = None if key is None else self._known.get(key)
+            if counted is None:
+                counted = self._counted(func, args, kwargs, result)
+                if key is not None:
+                    self._known[key] = counted
+        self._note(counted)
+
+    def _counted(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> _Counted:
         call = self._translator.call(func, args, kwargs, result)
         work = work_of(call)
         if work is None and not has_formula(call.name):
             work = _torch_work(func, args, kwargs, result, call)
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
-        if work is not None and call.name in PRODUCTS:
-            share = self._attention_share()
-            work = share.of(work) if share is not None else work
+        return self._described(call, work)
+
+    def _described(self, call: Call, work: Work | None) -> _Counted:
         contraction = contraction_of(call)
         if contraction is not None:
             self._contractions.setdefault(contraction.mode, set()).add(contraction)
         convolution = convolution_of(call)
         if convolution is not None:
             self._convolutions.setdefault(convolution.mode, set()).add(convolution)
-        self._note(call, work, contraction, convolution)
+        return _Counted(
+            call.name,
+            call.tensors if call.name in _WATCHED else (),
+            shapes_text(call.inputs),
+            mode_of(call),
+            work,
+            contraction,
+            convolution,
+        )
 
     def _attention_share(self) -> Share | None:
         """The open share of the attention that the product at hand belongs to, if any.
@@ -247,31 +304,31 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             sequence = node_sequence()
             return self._share_of_node.get(sequence) if sequence is not None else None
         mask = attended.mask
-        share = share_of(attended, None if mask is None else self._translator.open_entries(mask))
+        with plain_functions():
+            entries = None if mask is None else self._translator.open_entries(mask)
+        share = share_of(attended, entries)
         if share is not None and torch.is_grad_enabled():
             self._share_of_node[last_sequence()] = share
         return share
 
-    def _note(
-        self,
-        call: Call,
-        work: Work | None,
-        product: Contraction | None = None,
-        convolution: Convolution | None = None,
-    ) -> None:
+    def _note(self, counted: _Counted) -> None:
+        work = counted.work
+        if work is not None and counted.operator in PRODUCTS:
+            share = self._attention_share()
+            work = share.of(work) if share is not None else work
         phase, module = self._place()
-        if phase is Phase.FORWARD and self._watch.current is None:
-            self._hand_written.note(call.name, call.tensors, module)
+        if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
+            self._hand_written.note(counted.operator, counted.tensors, module)
         self._entries.append(
             WorkEntry(
-                operator=call.name,
+                operator=counted.operator,
                 phase=phase.name.lower(),
                 module=module,
-                shapes=shapes_text(call.inputs),
-                mode=mode_of(call),
+                shapes=counted.shapes,
+                mode=counted.mode,
                 work=work,
-                product=product,
-                convolution=convolution,
+                product=counted.product,
+                convolution=counted.convolution,
             )
         )
 

@@ -28,7 +28,7 @@ def module_names() -> dict[int, str]:
 
     With several models in one program the names of all but the largest start with its class.
     """
-    modules = [item for item in gc.get_objects() if _is_module(item)]
+    modules = living_modules()
     owned = {id(part) for module in modules for part in module.children()}
     roots = [module for module in modules if id(module) not in owned]
     roots.sort(key=parameter_count, reverse=True)
@@ -39,6 +39,11 @@ def module_names() -> dict[int, str]:
         for name, module in root.named_modules():
             names.setdefault(id(module), ".".join(word for word in (prefix, name) if word))
     return names
+
+
+def living_modules() -> list[torch.nn.Module]:
+    """Every module that there is."""
+    return [item for item in gc.get_objects() if _is_module(item)]
 
 
 def _is_module(item: object) -> bool:

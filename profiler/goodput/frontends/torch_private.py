@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -35,6 +36,9 @@ backward_task: Callable[[], int] = torch._C._current_graph_task_id
 is_profiling: Callable[[], bool] = _autograd._profiler_enabled
 """Whether a profiler records."""
 
+
+plain_functions: Any = torch._C.DisableTorchFunction
+"""A context in which no mode sees torch functions, and tensor subclasses are tensors."""
 
 plain_tensors: Any = torch._C.DisableTorchFunctionSubclass
 """A context in which tensor subclasses are tensors, and none of their own code runs."""
@@ -112,6 +116,7 @@ def version_of(tensor: torch.Tensor) -> int:
     return -1 if tensor.is_inference() else int(tensor._version)
 
 
+@cache
 def name_of(operator: Any) -> str:
     """An operator's qualified name without its overload, e.g. `aten::add`."""
     return str(operator._schema.name)
@@ -122,9 +127,26 @@ def overload_of(operator: Any) -> str:
     return str(operator._schema.overload_name)
 
 
+@cache
 def arguments_of(operator: Any) -> tuple[tuple[str, Any], ...]:
     """The names and defaults of an operator's arguments."""
     return tuple((item.name, item.default_value) for item in operator._schema.arguments)
+
+
+@cache
+def written_arguments(operator: Any) -> tuple[tuple[int, str], ...]:
+    """The places and names of the arguments that an operator writes to."""
+    return tuple(
+        (place, item.name)
+        for place, item in enumerate(operator._schema.arguments)
+        if item.alias_info is not None and item.alias_info.is_write
+    )
+
+
+@cache
+def shares_memory(operator: Any) -> bool:
+    """Whether an operator writes to an argument or gives one back in another form."""
+    return any(item.alias_info is not None for item in operator._schema.arguments)
 
 
 def packet_of(operator: Any) -> Any:

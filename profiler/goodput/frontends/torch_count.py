@@ -1,0 +1,288 @@
+"""Counts a callable, a module or a training step without running it: on tensors without memory.
+
+Where the program needs a value that only real data has, it is run once for real, and that is said.
+"""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from goodput.errors import GoodputError, NotMeasuredError, UsageError
+from goodput.frontends.torch_attention import AttentionWatch
+from goodput.frontends.torch_count_modules import hollow, hollow_modules
+from goodput.frontends.torch_count_tensors import HollowDevices, HollowTensors
+from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_modules import ModuleWatch
+from goodput.frontends.torch_private import backward_task
+from goodput.trace.recording import WorkPass
+
+_OURS = str(Path(__file__).parent.parent)
+_TORCH = str(Path(torch.__file__).parent)
+
+Inputs: TypeAlias = "tuple[Any, ...] | list[Any] | Mapping[str, Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be counted.
+
+    Attributes:
+        call: a module, a function, or a training step.
+        inputs: its arguments, by position or by name.
+        train: True: its output is also taken backward; False: without gradients, modules in
+            evaluation; None: it is called as it is.
+    """
+
+    call: Callable[..., Any]
+    inputs: Inputs = ()
+    train: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One counted step, sentences for the report, and its tokens where they are known."""
+
+    work: WorkPass
+    warnings: tuple[str, ...] = ()
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unshaped:
+    """Why a program does not run on shapes alone.
+
+    Attributes:
+        operator: the operator that could not, "" where it was none.
+        reason: what torch, or the program, said.
+        bytes: of the tensors that it had asked for until then.
+    """
+
+    operator: str
+    reason: str
+    bytes: int
+
+
+def count_step(step: Step) -> Count:
+    """Counts `step` on shapes; where values decide, on the real data that it holds.
+
+    Raises:
+        NotMeasuredError: it could not be counted.
+        UsageError: the program failed by itself.
+    """
+    with hollow_modules():
+        found = on_shapes(lambda: Step(step.call, hollow(step.inputs), step.train))
+    return found if isinstance(found, Count) else on_values(lambda: step, found)
+
+
+def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
+    """Counts the step that `make` makes, both on shapes; or why that cannot be."""
+    tensors, watch = HollowTensors(), HollowDevices()
+    try:
+        with _eager_code(), tensors, watch:
+            step = make()
+            with hollow_modules():
+                counter = _counted(step, watch)
+    except GoodputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the border with the user's program
+        return _unshaped(tensors, error)
+    return Count(counter.result(), _told(tensors, counter.unread_masks))
+
+
+def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
+    """Counts the step that `make` makes by running it.
+
+    Raises:
+        UsageError: the program failed by itself.
+        NotMeasuredError: it could not be counted.
+    """
+    watch = AttentionWatch()
+    try:
+        with _eager_code(), watch:
+            counter = _counted(make(), watch)
+    except GoodputError:
+        raise
+    except Exception as error:  # the border with the user's program
+        raise UsageError(_failed(why, error)) from error
+    return Count(counter.result(), (_ran(why),))
+
+
+def _unshaped(tensors: HollowTensors, error: Exception) -> Unshaped:
+    """Why the program does not run on shapes.
+
+    Raises:
+        UsageError: because it does not run at all.
+    """
+    operator, reason = tensors.fault[0], _sentence(error)
+    if not operator and "meta" not in reason:
+        raise UsageError(f"the program failed: {reason}{_place(error)}") from error
+    return Unshaped(operator, reason, tensors.bytes)
+
+
+def _place(error: BaseException) -> str:
+    """Where in the program an error was raised, outside of goodput and of torch; else ""."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not _is_library(frame.filename)]
+    return f" ({theirs[-1].filename}:{theirs[-1].lineno})" if theirs else ""
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith((_OURS, _TORCH, "<"))
+
+
+def _counted(step: Step, watch: AttentionWatch) -> WorkCounter:
+    modules, optimizers = ModuleWatch(), _Optimizers()
+    counter = WorkCounter(Surroundings(lambda: modules.current, lambda: optimizers.task), watch)
+    modules.start()
+    try:
+        with _mode_of(step), optimizers.watched(), no_collection(), counter:
+            _take(step)
+    finally:
+        modules.stop()
+    work = counter.result()
+    if work.failure:
+        raise NotMeasuredError(work.failure)
+    if not work.entries:
+        raise UsageError("the callable ran no operator of torch, so there is nothing to count")
+    return counter
+
+
+def _take(step: Step) -> None:
+    """One step, backward too where that was asked for."""
+    if isinstance(step.inputs, Mapping):
+        result = step.call(**step.inputs)
+    else:
+        result = step.call(*step.inputs)
+    if not step.train:
+        return
+    loss = getattr(result, "loss", None)
+    roots = list(_wanting(result if loss is None else loss))
+    if not roots:
+        raise UsageError(
+            "nothing that the callable returns has a gradient, so there is no backward pass to "
+            "count; return the loss, or leave --train out"
+        )
+    torch.autograd.backward(roots, [torch.empty_like(root) for root in roots])
+
+
+def _wanting(result: Any) -> Iterator[torch.Tensor]:
+    """The tensors in a result that have a gradient."""
+    if isinstance(result, torch.Tensor):
+        if result.requires_grad:
+            yield result
+    elif isinstance(result, Mapping):
+        for value in result.values():
+            yield from _wanting(value)
+    elif isinstance(result, list | tuple):
+        for value in result:
+            yield from _wanting(value)
+
+
+@contextmanager
+def _mode_of(step: Step) -> Iterator[None]:
+    """Training or evaluation, as asked for; a module is left in the mode it was in."""
+    module = step.call if isinstance(step.call, torch.nn.Module) else None
+    if step.train is None:
+        yield
+        return
+    was = {part: part.training for part in module.modules()} if module is not None else {}
+    if module is not None:
+        module.train(step.train)
+    try:
+        with nullcontext() if step.train else torch.no_grad():
+            yield
+    finally:
+        for part, training in was.items():
+            part.training = training
+
+
+class _Optimizers:
+    """Knows whether an optimizer steps, and in which backward pass."""
+
+    def __init__(self) -> None:
+        self.task: int | None = None
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watches every optimizer."""
+        handles = [
+            register_optimizer_step_pre_hook(self._begin),
+            register_optimizer_step_post_hook(self._end),
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _begin(self, *_: Any) -> None:
+        self.task = backward_task()
+
+    def _end(self, *_: Any) -> None:
+        self.task = None
+
+
+@contextmanager
+def _eager_code() -> Iterator[None]:
+    """Inside, what the program compiled runs as it was written."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Inside, no garbage is collected: that would walk through a large graph again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _told(tensors: HollowTensors, unread_masks: int) -> tuple[str, ...]:
+    """What the user must know of a count on shapes."""
+    told = []
+    if tensors.scalars:
+        told.append(
+            f"the program asked for {tensors.scalars} numbers that nothing computed, such as a "
+            "loss, and got NaN: what it decides by them may differ in a real run"
+        )
+    if unread_masks:
+        told.append(
+            f"{unread_masks} attention calls have a mask that was not computed: every pair of "
+            "theirs is counted, which is the most that they can need"
+        )
+    return tuple(told)
+
+
+def _ran(why: Unshaped) -> str:
+    cause = why.operator or why.reason
+    return f"{cause} depends on values, so the program was run once for real and counted on them"
+
+
+def _failed(why: Unshaped, error: Exception) -> str:
+    again = f"{_sentence(error)}{_place(error)}"
+    if again.startswith(why.reason):
+        return f"the program failed: {again}"
+    return (
+        f"{why.operator or 'the program'} does not run on shapes ({why.reason}), and run for real "
+        f"it failed: {again}"
+    )
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,116 @@
+"""Living modules and optimizers on hollow tensors, and back as they were.
+
+A module that was built with real weights is counted on shapes: its parameters and buffers give way
+to tensors without memory, for as long as the count takes. Counts nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from goodput.frontends.torch_modules import living_modules
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+@contextmanager
+def hollow_modules() -> Iterator[None]:
+    """Inside, every living module and optimizer holds shapes instead of values."""
+    twins: dict[int, torch.Tensor] = {}
+    with ExitStack() as stack:
+        for module in living_modules():
+            stack.enter_context(_hollow_module(module, twins))
+        for optimizer in living_optimizers():
+            stack.enter_context(_hollow_optimizer(optimizer, twins))
+        yield
+
+
+def hollow(value: Any) -> Any:
+    """`value`, an input, with every real floating tensor in it replaced by one without memory."""
+    if isinstance(value, torch.Tensor):
+        return _twin(value, {})
+    if type(value) in (list, tuple):
+        return type(value)(hollow(item) for item in value)
+    if type(value) is dict:
+        return {key: hollow(item) for key, item in value.items()}
+    return value
+
+
+def living_optimizers() -> list[torch.optim.Optimizer]:
+    """Every optimizer that there is."""
+    return [item for item in gc.get_objects() if issubclass(type(item), torch.optim.Optimizer)]
+
+
+@contextmanager
+def _hollow_module(module: torch.nn.Module, twins: dict[int, torch.Tensor]) -> Iterator[None]:
+    homes: list[dict[str, Any]] = [module._parameters, module._buffers]  # noqa: SLF001 - set as they are
+    before = [dict(home) for home in homes]
+    if not any(_is_real(tensor) for home in homes for tensor in home.values()):
+        yield
+        return
+    for home in homes:
+        home.update({name: _twin(tensor, twins) for name, tensor in home.items()})
+    _refresh(module)
+    try:
+        yield
+    finally:
+        for home, old in zip(homes, before, strict=True):
+            home.update(old)
+        _refresh(module)
+
+
+def _refresh(module: torch.nn.Module) -> None:
+    """Recurrent modules keep a second list of their weights."""
+    names = module.__dict__.get("_flat_weights_names")
+    if names is not None:
+        module.__dict__["_flat_weights"] = [getattr(module, name, None) for name in names]
+
+
+@contextmanager
+def _hollow_optimizer(
+    optimizer: torch.optim.Optimizer, twins: dict[int, torch.Tensor]
+) -> Iterator[None]:
+    groups = [(group, group["params"]) for group in optimizer.param_groups]
+    state = optimizer.state
+    for group, parameters in groups:
+        group["params"] = [_twin(parameter, twins) for parameter in parameters]
+    optimizer.state = defaultdict(dict)
+    for parameter, values in state.items():
+        own = {name: _twin(value, twins) for name, value in values.items()}
+        optimizer.state[_twin(parameter, twins)] = own
+    try:
+        yield
+    finally:
+        optimizer.state = state
+        for group, parameters in groups:
+            group["params"] = parameters
+
+
+def _is_real(tensor: Any) -> bool:
+    return type(tensor) in _PLAIN and not tensor.is_meta and tensor.layout is torch.strided
+
+
+def _twin(tensor: Any, twins: dict[int, torch.Tensor]) -> Any:
+    """What stands for a tensor; whole numbers keep their values, in a copy of their own."""
+    if not _is_real(tensor):
+        return tensor
+    known = twins.get(id(tensor))
+    if known is None:
+        known = twins[id(tensor)] = _made(tensor)
+    return known
+
+
+def _made(tensor: torch.Tensor) -> torch.Tensor:
+    known = not (tensor.is_floating_point() or tensor.is_complex())
+    if (known or not tensor.dim()) and not tensor.requires_grad:
+        return tensor.detach().clone()
+    twin = tensor.detach().to("meta")
+    if isinstance(tensor, torch.nn.Parameter):
+        return torch.nn.Parameter(twin, tensor.requires_grad)
+    return twin.requires_grad_(tensor.requires_grad)

@@ -1,0 +1,370 @@
+"""Tensors without memory: inside `Hollow` a program runs on shapes, so nothing is computed.
+
+New tensors are `meta` ones that say they are on the CPU. What the program gives values to stays
+real: data that it brings along, and small tensors of whole numbers (indices, positions, masks),
+so that what depends on them is still exact. Counts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from goodput.frontends.torch_attention import AttentionWatch
+from goodput.frontends.torch_calls import signature, tensors_in
+from goodput.frontends.torch_private import (
+    arguments_of,
+    name_of,
+    plain_functions,
+    shares_memory,
+    written_arguments,
+)
+
+_KEPT = 2**20
+"""Elements up to which a new tensor of whole numbers keeps its values."""
+_COMPUTED = 2**27
+"""Elements up to which a result of real tensors is computed: the mask of 11,000 tokens."""
+_SMALL = 2**12
+"""Operands up to which no result is too large to be computed: any two make at most 2**24."""
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_FUSED_RANK = 4
+_META = torch.device("meta")
+_CPU = torch.device("cpu")
+# Whatever their dtype: their values come from their arguments, and schedules are made of them.
+_FORMULAIC = frozenset({"aten::arange", "aten::linspace", "aten::logspace", "aten::scalar_tensor"})
+_FACTORS = (
+    "aten::new_",
+    "aten::zeros",
+    "aten::ones",
+    "aten::full",
+    "aten::empty",
+    "aten::rand",
+    "aten::normal",
+)
+_INDEXED = frozenset({"aten::index", "aten::index_put", "aten::index_put_"})
+_Kwargs = dict[str, Any]
+
+
+class ValueUnknownError(RuntimeError):
+    """The program asked for a value that only real data has."""
+
+
+class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its own base hook
+    """Runs every operator on shapes where one of its tensors is hollow.
+
+    Attributes:
+        fault: the first operator that could not run so, and why; ("", "") without one.
+        scalars: the operators whose value was asked for and given as NaN.
+        bytes: bytes of all tensors that the program asked for by name (not of results).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.fault = ("", "")
+        self.scalars = 0
+        self.bytes = 0
+        self._made: dict[Any, tuple[Any, Any, torch.dtype]] = {}
+        self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._emptied: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """What the program compiled runs as it was written: see `eager_code`."""
+        return True
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs `func` on shapes, or really where all of its tensors have values."""
+        kwargs = kwargs or {}
+        if any(kind not in _PLAIN for kind in types):
+            return NotImplemented  # a tensor subclass: what it does inside comes back here
+        with plain_functions():
+            try:
+                return self._run(func, args, kwargs)
+            except Exception as error:
+                if not self.fault[0]:
+                    self.fault = (name_of(func), _sentence(error))
+                raise
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+        hollow, real = _kinds(args, kwargs)
+        name = name_of(func)
+        if hollow and not real and "device" not in kwargs and name != "aten::_local_scalar_dense":
+            return self._on_hollow(func, args, kwargs)
+        if hollow:
+            if name == "aten::_local_scalar_dense":
+                return self._value(args[0])
+            return self._on_shapes(func, name, args, kwargs)
+        if not real or name.startswith(_FACTORS):
+            return self._new(func, name, args, kwargs)
+        return self._on_values(func, name, args, kwargs)
+
+    def _on_hollow(self, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+        """`func` on hollow tensors alone: torch works out each shape once."""
+        if not _makes_new(func):
+            return func(*args, **kwargs)
+        try:
+            key = func, signature(args), signature((*kwargs, *kwargs.values()))
+        except TypeError:
+            return func(*args, **kwargs)
+        made = self._made.get(key)
+        if made is None:
+            result = _on_meta(func, args, kwargs)
+            if type(result) is torch.Tensor:
+                self._made[key] = result.shape, result.stride(), result.dtype
+            return result
+        shape, stride, dtype = made
+        return torch.empty_strided(shape, stride, dtype=dtype, device=_META)
+
+    def _on_shapes(self, func: Any, name: str, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+        """`func` with a twin without memory in the place of each real tensor."""
+        if name in _INDEXED:
+            args = (args[0], _positions(args[1]), *args[2:])
+        if name == "aten::repeat_interleave" and kwargs.get("output_size") is None:
+            kwargs = {**kwargs, **_output_size(args)}
+        shapes = tuple(self._twin(a) for a in args)
+        named = {key: self._twin(value) for key, value in kwargs.items()}
+        if named.get("device") is not None:
+            named["device"] = _META
+            named.pop("pin_memory", None)
+        result = _on_meta(func, shapes, named)
+        if written_arguments(func):
+            return self._own(func, args, kwargs, shapes, named, result)
+        if name == "aten::_to_copy" and not args[0].is_meta:
+            result.goodput_values = args[0]
+        return result
+
+    def _own(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: _Kwargs,
+        shapes: tuple[Any, ...],
+        named: _Kwargs,
+        result: Any,
+    ) -> Any:
+        """The program's own tensors in the place of their twins in the result of an in-place call.
+
+        A real tensor that was written to holds nothing that is known from here on.
+        """
+        given = {}
+        for place, name in written_arguments(func):
+            theirs = args[place] if place < len(args) else kwargs.get(name)
+            ours = shapes[place] if place < len(shapes) else named.get(name)
+            for mine, twin in zip(tensors_in((theirs,)), tensors_in((ours,)), strict=True):
+                given[id(twin)] = mine
+                if mine is not twin:
+                    self._empty(mine, twin)
+        if isinstance(result, tuple | list):
+            return type(result)(given.get(id(item), item) for item in result)
+        return given.get(id(result), result)
+
+    def _empty(self, mine: torch.Tensor, twin: torch.Tensor) -> None:
+        self._twins[id(mine)] = (mine, twin)
+        self._emptied.append((mine, twin))
+
+    def _on_values(self, func: Any, name: str, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+        """`func` on real tensors; on shapes where the result would be too large."""
+        device = kwargs.get("device")
+        if device is not None:
+            if torch.device(device).type == "meta":
+                return func(*args, **kwargs)
+            kwargs = {**kwargs, "device": _CPU}
+        tensors = [*tensors_in(args), *tensors_in(kwargs.values())]
+        if self._emptied and any(self._is_emptied(tensor) for tensor in tensors):
+            return self._on_shapes(func, name, args, kwargs)
+        if sum(tensor.numel() for tensor in tensors) > _SMALL and not _fits(func, args, kwargs):
+            return self._on_shapes(func, name, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _is_emptied(self, tensor: torch.Tensor) -> bool:
+        return any(tensor is mine for mine, _ in self._emptied)
+
+    def _new(self, func: Any, name: str, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+        """A new tensor: real where its values are known and few, else hollow."""
+        if not _takes_device(func):
+            return func(*args, **kwargs)
+        named = {**kwargs, "device": _META}
+        named.pop("pin_memory", None)
+        shapes = tuple(self._twin(a) for a in args)
+        made = func(*shapes, **named)
+        if not isinstance(made, torch.Tensor):
+            return made
+        self.bytes += made.numel() * made.element_size()
+        whole = not (made.is_floating_point() or made.is_complex())
+        asked = torch.device(kwargs["device"]).type if kwargs.get("device") is not None else ""
+        if asked == "meta" or made.numel() > _KEPT or not (whole or name in _FORMULAIC):
+            return made
+        return func(*args, **{**named, "device": _CPU})
+
+    def _twin(self, value: Any) -> Any:
+        """`value` with every real tensor in it replaced by a hollow one of its shape."""
+        if isinstance(value, torch.Tensor):
+            return value if value.is_meta else self._twin_of(value)
+        if isinstance(value, list | tuple):
+            return type(value)(self._twin(item) for item in value)
+        return value
+
+    def _twin_of(self, tensor: torch.Tensor) -> torch.Tensor:
+        known = self._twins.get(id(tensor))
+        if known is not None and known[0] is tensor and known[1].shape == tensor.shape:
+            return known[1]
+        twin = tensor.detach().to(_META)
+        twin.goodput_values = tensor  # type: ignore[attr-defined]  # read by `_positions`
+        return twin
+
+    def _value(self, tensor: torch.Tensor) -> float:
+        """NaN for a number that is only told (a loss); an error for one that decides something."""
+        known = getattr(tensor, "goodput_values", None)
+        if known is not None:
+            value: float = known.item()
+            return value
+        if not tensor.is_floating_point():
+            raise ValueUnknownError(
+                f"the program asks for the value of a tensor of {tensor.dtype} that it computed"
+            )
+        self.scalars += 1
+        return float("nan")
+
+
+class HollowDevices(AttentionWatch):
+    """Makes hollow tensors say that they are on the CPU, and attention one operator.
+
+    On `meta` torch would take attention apart, and a program would find a device that it does not
+    know. GPUs and CPUs run attention whole, so that is what is counted.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs `func` as a CPU would answer it."""
+        kwargs = kwargs or {}
+        if func in _ANSWERS:
+            return _ANSWERS[func]
+        if func is torch.nn.functional.scaled_dot_product_attention and _is_whole(*args, **kwargs):
+            return _attention(*args, **kwargs)
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+# A bound getter is made anew at each access, so these are equal to what comes and not the same.
+_ANSWERS: Mapping[Any, Any] = {
+    torch.Tensor.device.__get__: _CPU,
+    torch.Tensor.is_cpu.__get__: True,  # type: ignore[attr-defined]
+    torch.Tensor.is_meta.__get__: False,  # type: ignore[attr-defined]
+    torch.Tensor.is_cuda.__get__: False,  # type: ignore[attr-defined]
+}
+
+
+def _is_whole(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    *_: Any,
+    **__: Any,
+) -> bool:
+    """Whether a fused kernel takes this attention."""
+    return (
+        type(query) in _PLAIN
+        and query.dim() == key.dim() == value.dim() == _FUSED_RANK
+        and query.shape[-1] == key.shape[-1] == value.shape[-1]
+        and (attn_mask is None or not attn_mask.requires_grad)
+        and query.is_floating_point()
+    )
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    **_: Any,
+) -> torch.Tensor:
+    """Attention as one operator; shared key heads need no copies there."""
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001 - its name
+    result: torch.Tensor = fused(
+        query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
+    )[0]
+    return result
+
+
+def _kinds(args: tuple[Any, ...], kwargs: _Kwargs) -> tuple[bool, bool]:
+    """Whether there is a hollow tensor among the arguments, and whether a real one."""
+    hollow = real = False
+    for tensor in tensors_in((*args, *kwargs.values()) if kwargs else args):
+        if tensor.is_meta:
+            hollow = True
+        else:
+            real = True
+    return hollow, real
+
+
+def _on_meta(func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+    """What torch says of the shapes; its grouped product speaks of bfloat16 alone."""
+    if name_of(func) != "aten::_grouped_mm" or args[0].dtype is torch.bfloat16:
+        return func(*args, **kwargs)
+    left, right, *others = args
+    made = func(left.to(torch.bfloat16), right.to(torch.bfloat16), *others, **kwargs)
+    return torch.empty_strided(made.shape, made.stride(), dtype=left.dtype, device=_META)
+
+
+def _positions(indices: Any) -> list[Any]:
+    """Masks among `indices` as the positions that they pick, where their values are known."""
+    found: list[Any] = []
+    for index in indices:
+        values = index
+        if index is not None and index.is_meta:
+            values = getattr(index, "goodput_values", None)
+        if values is not None and values.dtype in (torch.bool, torch.uint8):
+            found += [column.to(_META) for column in values.nonzero().unbind(1)]
+        else:
+            found.append(index)
+    return found
+
+
+def _output_size(args: tuple[Any, ...]) -> dict[str, int]:
+    """How long a repetition is, where the numbers of repeats are known."""
+    repeats = args[-1]
+    values = getattr(repeats, "goodput_values", None) if _is_hollow(repeats) else repeats
+    if not isinstance(values, torch.Tensor):
+        return {}
+    return {"output_size": int(values.sum())}
+
+
+def _is_hollow(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_meta
+
+
+def _fits(func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> bool:
+    """Whether the result on real tensors is small enough to be computed."""
+    shapes = [a.to(_META) if isinstance(a, torch.Tensor) else a for a in args]
+    named = {**kwargs, "device": _META} if kwargs.get("device") is not None else kwargs
+    try:
+        result = func(*shapes, **named)
+    except (RuntimeError, NotImplementedError):
+        return True  # its size depends on values, which are there
+    return all(tensor.numel() <= _COMPUTED for tensor in tensors_in((result,)))
+
+
+@cache
+def _makes_new(func: Any) -> bool:
+    """Whether the result of `func` is one tensor with memory of its own."""
+    return not shares_memory(func)
+
+
+@cache
+def _takes_device(func: Any) -> bool:
+    return any(name == "device" for name, _ in arguments_of(func))
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
