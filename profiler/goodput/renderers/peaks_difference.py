@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from goodput.capacity.peaks_diff import SAME, Change, Difference
+from goodput.capacity.peaks_diff import ONLY_A, ONLY_B, SAME, Change, Difference
 from goodput.renderers.tables import Column, Table
-from goodput.renderers.terminal import WIDTH, painter, sentences, table_lines
+from goodput.renderers.terminal import WIDTH, painter, sentences, table_lines, wrapped
 from goodput.units import UNKNOWN, percent, seconds, si
 
 _BURST = "burst"
+_MANY = 8
+"""More figures than that in one measurement only are counted, not listed: levels differ a lot."""
 
 
 def render_difference(found: Difference, *, width: int = WIDTH, colour: bool = False) -> str:
     """The difference in lines of at most `width` characters; figures that agree are counted."""
     bold, faint = painter(colour, bold=True), painter(colour, fg="yellow")
-    moved = [change for change in found.changes if change.verdict != SAME]
+    alone = {v: [c for c in found.changes if c.verdict == v] for v in (ONLY_A, ONLY_B)}
+    many = {verdict: own for verdict, own in alone.items() if len(own) > _MANY}
+    listed = [c for c in found.changes if c.verdict != SAME and c.verdict not in many]
+    same = sum(change.verdict == SAME for change in found.changes)
     blocks = [
         bold(f"goodput peak: {found.device.name}"),
         "\n".join(
             f"{name}  measured {date[:16].replace('T', ' ')}"
             for name, date in zip("AB", found.measured_at, strict=True)
         ),
-        table_lines(_table(moved), width, bold) if moved else "",
-        _same(len(found.changes) - len(moved), len(found.changes)),
-        sentences("note", _why(moved), width, faint),
+        table_lines(_table(listed), width, bold) if listed else "",
+        "\n".join(wrapped(line, width) for line in _counted(many, same, len(found.changes))),
+        sentences("note", _why(listed), width, faint),
         sentences("possible reason", found.reasons, width, faint),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -47,11 +53,17 @@ def _table(changes: Iterable[Change]) -> Table:
     return Table("What moved from A to B", columns, notes)
 
 
-def _same(count: int, of: int) -> str:
-    if count == 0:
-        return ""
-    which = f"all {of} figures" if count == of else f"{count} of {of} figures"
-    return f"{which} agree within their scatter"
+def _counted(many: Mapping[str, Sequence[Change]], same: int, of: int) -> list[str]:
+    """What the table does not list, in numbers."""
+    lines = []
+    for verdict, own in many.items():
+        units = Counter(change.unit for change in own)
+        told = ", ".join(f"{unit} {count}" for unit, count in units.items())
+        lines.append(f"{len(own)} of {of} figures {verdict}: {told}")
+    if same:
+        which = f"all {of}" if same == of else f"{same} of {of}"
+        lines.append(f"{which} figures agree within their scatter")
+    return lines
 
 
 def _what(change: Change) -> str:

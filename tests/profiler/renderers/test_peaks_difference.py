@@ -80,6 +80,16 @@ def test_what_one_lacks_is_not_available_and_never_zero(gpu_peaks: Peaks, later:
     assert " 0" not in line
 
 
+def test_many_that_one_lacks_are_counted_by_unit(gpu_peaks: Peaks) -> None:
+    few = replace(gpu_peaks, measurements=gpu_peaks.measurements[:12])
+    text = render_difference(difference(gpu_peaks, few), width=120)
+    assert "\n29 of 41 figures only in A: attention 1, vector 1, special 1, memory 21," in text
+    assert "\n12 of 41 figures agree within their scatter\n" in text
+    assert "What moved" not in text
+    back = render_difference(difference(few, gpu_peaks), width=120)
+    assert "\n29 of 41 figures only in B: " in back
+
+
 def test_reasons_name_figure_clock_kernel_version_and_power(gpu_peaks: Peaks, later: Peaks) -> None:
     text = render_difference(difference(gpu_peaks, later), width=400)
     for line in (
