@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from hypothesis import settings
 
 from goodput.formulas.conventions import EXACT, useful_flops
 from goodput.trace.recording import WorkEntry
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# No property of this house is about time, and a busy machine would fail any of them by its clock.
+settings.register_profile("without_clock", deadline=None)
+settings.load_profile("without_clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
