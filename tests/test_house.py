@@ -56,6 +56,8 @@ def frameworks_after(code: str) -> set[str]:
         "from goodput.cli import main; main(['--help'])",
         "from goodput.cli import main; main(['run', '--help'])",
         "from goodput.cli import main; main(['show', '--help'])",
+        "from goodput.cli import main; main(['count', '--help'])",
+        "from goodput.cli import main; main(['count', 'nothing'])",
         "from goodput.cli import main; main(['show', 'no-such-file'])",
         "from goodput.cli import main; main(['peak', '--help'])",
         "from goodput.cli import main; main(['peak', '--list'])",
@@ -146,13 +148,15 @@ def test_a_command_has_help_and_a_place_in_the_readme(name: str) -> None:
 )
 def test_an_option_has_help_and_a_place_in_the_readme(name: str, option: click.Option) -> None:
     assert option.help
-    for spelling in option.opts:
+    for spelling in (*option.opts, *option.secondary_opts):
         assert re.search(rf"`{spelling}\b", section(f"`goodput {name}`"))
 
 
 def test_the_readme_names_no_option_that_is_not_there() -> None:
     for name, command in commands().items():
-        known = {spelling for item in command.params for spelling in item.opts}
+        known = {
+            spelling for item in command.params for spelling in (*item.opts, *item.secondary_opts)
+        }
         told = set(re.findall(r"^\| `(-[-\w]+)", section(f"`goodput {name}`"), re.MULTILINE))
         assert told <= known
 

@@ -5,6 +5,8 @@ A plain PyTorch script, as anybody would write it: it knows nothing of the profi
 
 import argparse
 import sysconfig
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -99,6 +101,27 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def step_of(
+    model: GPT, optimizer: torch.optim.Optimizer, tokens: Tensor, targets: Tensor
+) -> Tensor:
+    """Train on one batch and return its loss."""
+    logits = model(tokens)
+    loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def train_step(
+    batch: int = 8, seq: int = 128
+) -> tuple[Callable[..., Tensor], tuple[Tensor, Tensor]]:
+    """Return one training step of the default model, and a batch for it."""
+    model = GPT(VOCABULARY, seq, layers=4, heads=6, width=192)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    return partial(step_of, model, optimizer), sample(corpus(), batch, seq, "cpu")
+
+
 def main() -> None:
     """Train, and print the loss now and then."""
     args = arguments()
@@ -111,11 +134,7 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for step in range(args.steps):
         tokens, targets = sample(text, args.batch, args.block, device)
-        logits = model(tokens)
-        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        loss = step_of(model, optimizer, tokens, targets)
         if step % 10 == 0 or step == args.steps - 1:
             print(f"step {step}: loss {loss.item():.3f}", flush=True)
 

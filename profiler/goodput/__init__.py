@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from goodput.commands.counted import count
     from goodput.commands.record import record
     from goodput.commands.stored import load
     from goodput.formulas.custom import formula
     from goodput.work import Call, TensorSpec, Work
 
-__all__ = ["Call", "TensorSpec", "Work", "__version__", "formula", "load", "record"]
+__all__ = ["Call", "TensorSpec", "Work", "__version__", "count", "formula", "load", "record"]
 __version__ = "0.1.0"
 
 # No submodule may bear one of these names: its import would replace the function.
@@ -23,6 +24,7 @@ _HOMES = {
     "Call": "goodput.work",
     "TensorSpec": "goodput.work",
     "Work": "goodput.work",
+    "count": "goodput.commands.counted",
     "formula": "goodput.formulas.custom",
     "load": "goodput.commands.stored",
     "record": "goodput.commands.record",

@@ -6,6 +6,7 @@ Where the program needs a value that only real data has, it is run once for real
 from __future__ import annotations
 
 import gc
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -21,8 +22,9 @@ from torch.optim.optimizer import (
 
 from goodput.errors import GoodputError, NotMeasuredError, UsageError
 from goodput.frontends.torch_attention import AttentionWatch
+from goodput.frontends.torch_count_devices import HollowDevices, autocast_here
 from goodput.frontends.torch_count_modules import hollow, hollow_modules
-from goodput.frontends.torch_count_tensors import HollowDevices, HollowTensors
+from goodput.frontends.torch_count_tensors import HollowTensors
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch
 from goodput.frontends.torch_private import backward_task
@@ -30,6 +32,8 @@ from goodput.trace.recording import WorkPass
 
 _OURS = str(Path(__file__).parent.parent)
 _TORCH = str(Path(torch.__file__).parent)
+
+_NEEDS_GPU = re.compile("CUDA enabled|NVIDIA driver|CUDA GPUs|HIP GPUs")
 
 Inputs: TypeAlias = "tuple[Any, ...] | list[Any] | Mapping[str, Any]"
 
@@ -90,10 +94,10 @@ def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
     """Counts the step that `make` makes, both on shapes; or why that cannot be."""
     tensors, watch = HollowTensors(), HollowDevices()
     try:
-        with _eager_code(), tensors, watch:
+        with _eager_code(), autocast_here(), tensors, watch:
             step = make()
             with hollow_modules():
-                counter = _counted(step, watch)
+                counter = _settled(step, watch)
     except GoodputError:
         raise
     except Exception as error:  # noqa: BLE001 - the border with the user's program
@@ -111,7 +115,7 @@ def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
     watch = AttentionWatch()
     try:
         with _eager_code(), watch:
-            counter = _counted(make(), watch)
+            counter = _counted(make(), watch, _Optimizers())
     except GoodputError:
         raise
     except Exception as error:  # the border with the user's program
@@ -126,6 +130,11 @@ def _unshaped(tensors: HollowTensors, error: Exception) -> Unshaped:
         UsageError: because it does not run at all.
     """
     operator, reason = tensors.fault[0], _sentence(error)
+    if isinstance(error, AssertionError | RuntimeError) and _NEEDS_GPU.search(reason):
+        raise UsageError(
+            f"the program asks for a GPU that is not here ({reason}){_place(error)}; its tensors "
+            "may be moved to any device while it is counted, but torch.cuda itself is not there"
+        ) from error
     if not operator and "meta" not in reason:
         raise UsageError(f"the program failed: {reason}{_place(error)}") from error
     return Unshaped(operator, reason, tensors.bytes)
@@ -142,8 +151,15 @@ def _is_library(file: str) -> bool:
     return file.startswith((_OURS, _TORCH, "<"))
 
 
-def _counted(step: Step, watch: AttentionWatch) -> WorkCounter:
-    modules, optimizers = ModuleWatch(), _Optimizers()
+def _settled(step: Step, watch: AttentionWatch) -> WorkCounter:
+    """One step as those in a long run are: after optimizers have made their state."""
+    optimizers = _Optimizers()
+    counter = _counted(step, watch, optimizers)
+    return _counted(step, watch, optimizers) if optimizers.stepped else counter
+
+
+def _counted(step: Step, watch: AttentionWatch, optimizers: _Optimizers) -> WorkCounter:
+    modules = ModuleWatch()
     counter = WorkCounter(Surroundings(lambda: modules.current, lambda: optimizers.task), watch)
     modules.start()
     try:
@@ -213,6 +229,7 @@ class _Optimizers:
 
     def __init__(self) -> None:
         self.task: int | None = None
+        self.stepped = False
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -228,7 +245,7 @@ class _Optimizers:
                 handle.remove()
 
     def _begin(self, *_: Any) -> None:
-        self.task = backward_task()
+        self.task, self.stepped = backward_task(), True
 
     def _end(self, *_: Any) -> None:
         self.task = None

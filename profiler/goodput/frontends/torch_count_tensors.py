@@ -7,14 +7,12 @@ so that what depends on them is still exact. Counts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_calls import signature, tensors_in
 from goodput.frontends.torch_private import (
     arguments_of,
@@ -32,7 +30,6 @@ _SMALL = 2**12
 """Operands up to which no result is too large to be computed: any two make at most 2**24."""
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
-_FUSED_RANK = 4
 _META = torch.device("meta")
 _CPU = torch.device("cpu")
 # Whatever their dtype: their values come from their arguments, and schedules are made of them.
@@ -231,70 +228,6 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
             )
         self.scalars += 1
         return float("nan")
-
-
-class HollowDevices(AttentionWatch):
-    """Makes hollow tensors say that they are on the CPU, and attention one operator.
-
-    On `meta` torch would take attention apart, and a program would find a device that it does not
-    know. GPUs and CPUs run attention whole, so that is what is counted.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Runs `func` as a CPU would answer it."""
-        kwargs = kwargs or {}
-        if func in _ANSWERS:
-            return _ANSWERS[func]
-        if func is torch.nn.functional.scaled_dot_product_attention and _is_whole(*args, **kwargs):
-            return _attention(*args, **kwargs)
-        return super().__torch_function__(func, types, args, kwargs)
-
-
-# A bound getter is made anew at each access, so these are equal to what comes and not the same.
-_ANSWERS: Mapping[Any, Any] = {
-    torch.Tensor.device.__get__: _CPU,
-    torch.Tensor.is_cpu.__get__: True,  # type: ignore[attr-defined]
-    torch.Tensor.is_meta.__get__: False,  # type: ignore[attr-defined]
-    torch.Tensor.is_cuda.__get__: False,  # type: ignore[attr-defined]
-}
-
-
-def _is_whole(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    *_: Any,
-    **__: Any,
-) -> bool:
-    """Whether a fused kernel takes this attention."""
-    return (
-        type(query) in _PLAIN
-        and query.dim() == key.dim() == value.dim() == _FUSED_RANK
-        and query.shape[-1] == key.shape[-1] == value.shape[-1]
-        and (attn_mask is None or not attn_mask.requires_grad)
-        and query.is_floating_point()
-    )
-
-
-def _attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    **_: Any,
-) -> torch.Tensor:
-    """Attention as one operator; shared key heads need no copies there."""
-    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001 - its name
-    result: torch.Tensor = fused(
-        query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
-    )[0]
-    return result
 
 
 def _kinds(args: tuple[Any, ...], kwargs: _Kwargs) -> tuple[bool, bool]:

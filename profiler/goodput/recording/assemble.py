@@ -62,7 +62,7 @@ def recording_of(
             *measured.warnings,
             *results.warnings,
             *warnings,
-            *_hand_written(results.work.hand_written),
+            *hand_written(results.work.hand_written),
         ),
         environment={
             **measured.environment,
@@ -86,7 +86,7 @@ def _walls(measured: Measured, warnings: list[str]) -> tuple[float, ...]:
     return results.wall_seconds
 
 
-def _hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:
+def hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:
     """The sentence for attention whose mask nothing tells, counted dense."""
     if not modules:
         return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from goodput.renderers.devices import devices_table
 from goodput.renderers.headline import headline
 from goodput.renderers.honesty import honesty
 from goodput.renderers.ladder import ladder_table
@@ -28,7 +29,12 @@ class Content:
 
 def content_of(report: Report, now: datetime | None = None) -> Content:
     """The words of `report`; `now` tells how old its capacity is."""
-    tables = (ladder_table(report), operators_table(report), module_table(report))
+    tables = (
+        ladder_table(report),
+        devices_table(report),
+        operators_table(report),
+        module_table(report),
+    )
     return Content(
         title=f"goodput: {report.title}" if report.title else "goodput",
         errors=report.errors,

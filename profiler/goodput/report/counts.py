@@ -13,9 +13,9 @@ import numpy as np
 from goodput.formulas.registry import has_formula
 from goodput.report.costs import Bound, Costs, group_of
 from goodput.report.groups import ancestry, names_of, natural_key, view_columns
-from goodput.report.model import RUNGS, Coverage, OperatorRow, UnmodelledOperator
+from goodput.report.model import NO_ROOF, RUNGS, Coverage, OperatorRow, UnmodelledOperator
 from goodput.report.totals import modelled_calls_share
-from goodput.trace.recording import Recording
+from goodput.trace.recording import COUNTED, Recording
 from goodput.trace.table import (
     WORK_COLUMNS,
     Flags,
@@ -106,6 +106,8 @@ def coverage(recording: Recording, trace: Trace, costs: Costs) -> Coverage:
 
 def _untimed(recording: Recording) -> str:
     """Why no operator has a time, and what to type."""
+    if recording.basis == COUNTED:
+        return "nothing was run; goodput run measures times"
     if recording.count_only:
         return "only counts were asked for; run it without --count-only to get times"
     seen = "1 step was" if recording.steps_seen == 1 else f"{recording.steps_seen} steps were"
@@ -237,5 +239,5 @@ def _unmodelled(trace: Trace, costs: Costs) -> tuple[UnmodelledOperator, ...]:
 
 def _reason(operator: str, *, modelled: bool) -> str:
     if modelled:
-        return "no roof for its mode"
+        return NO_ROOF
     return "its formula knows no such call" if has_formula(operator) else "no formula"

@@ -104,6 +104,10 @@ class Totals:
     tokens_per_s: float | None
 
 
+NO_ROOF = "no roof for its mode"
+"""Why an operator has work and no ideal seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnmodelledOperator:
     """An operator without ideal seconds: its name, seconds and calls per step, and why."""
@@ -137,8 +141,30 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceIdeal:
+    """What one step would take at best on a device of the datasheet.
+
+    Attributes:
+        device: its name there.
+        useful_seconds: the useful FLOPs at its dense peaks; None where a mode has no peak.
+        ideal_seconds: every operator at its own roof, one after the other; None likewise.
+        tokens_per_s: tokens at that speed, where the step's tokens are known.
+        source: where the roofs are from.
+    """
+
+    device: str
+    useful_seconds: float | None
+    ideal_seconds: float | None
+    tokens_per_s: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is said about one recording."""
+    """Everything that is said about one recording.
+
+    `devices` is what the step would take on other devices, where that was asked for.
+    """
 
     device: DeviceIdentity | None
     environment: dict[str, str]
@@ -153,3 +179,4 @@ class Report:
     title: str = ""
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = field(default=())
+    devices: tuple[DeviceIdeal, ...] = ()

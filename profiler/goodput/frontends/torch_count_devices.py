@@ -1,0 +1,167 @@
+"""What a program finds out about hollow tensors: they are on a CPU that runs everything.
+
+On `meta`, where they really are, torch would take attention apart, autocast would do nothing, and a
+program would meet a device that it does not know. Moves to a GPU are taken and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from goodput.frontends.torch_attention import AttentionWatch
+
+_FUSED_RANK = 4
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_CPU = torch.device("cpu")
+_STAYS = frozenset({"cpu", "meta"})
+_Tensor: Any = torch.Tensor
+
+# A bound getter is made anew at each access, so these are equal to what comes and not the same.
+_ANSWERS: Mapping[Any, Any] = {
+    _Tensor.device.__get__: _CPU,
+    _Tensor.is_cpu.__get__: True,
+    _Tensor.is_meta.__get__: False,
+    _Tensor.is_cuda.__get__: False,
+}
+_LOWERED = frozenset(
+    {
+        functional.linear,
+        functional.bilinear,
+        functional.scaled_dot_product_attention,
+        torch.conv1d,
+        torch.conv2d,
+        torch.conv3d,
+        torch.conv_transpose1d,
+        torch.conv_transpose2d,
+        torch.conv_transpose3d,
+        torch.matmul,
+        torch.mm,
+        torch.mv,
+        torch.bmm,
+        torch.addmm,
+        torch.addmv,
+        torch.addbmm,
+        torch.baddbmm,
+        torch.einsum,
+        _Tensor.matmul,
+        _Tensor.__matmul__,
+        _Tensor.__rmatmul__,
+        _Tensor.mm,
+        _Tensor.mv,
+        _Tensor.bmm,
+        _Tensor.addmm,
+        _Tensor.baddbmm,
+    }
+)
+"""What autocast runs in its lower precision: products, under each of their names."""
+
+
+class HollowDevices(AttentionWatch):
+    """Answers for the device, keeps attention whole, and does what autocast does to products.
+
+    Under autocast only products are converted: other operators keep the dtype of their inputs.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs `func` as a CPU would answer it."""
+        kwargs = kwargs or {}
+        if func in _ANSWERS:
+            return _ANSWERS[func]
+        if func in (_Tensor.cuda, _Tensor.pin_memory):
+            return args[0]
+        if func is _Tensor.to:
+            args = (args[0], *(_stay(value) for value in args[1:]))
+        if "device" in kwargs:
+            kwargs = {**kwargs, "device": _stay(kwargs["device"])}
+        if func in _LOWERED and torch.is_autocast_enabled("cpu"):
+            return self._lowered(func, types, args, kwargs)
+        if func is functional.scaled_dot_product_attention and _is_whole(*args, **kwargs):
+            return _attention(*args, **kwargs)
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def _lowered(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """`func` in autocast's dtype."""
+        dtype = torch.get_autocast_dtype("cpu")
+        args = tuple(_cast(value, dtype) for value in args)
+        kwargs = {name: _cast(value, dtype) for name, value in kwargs.items()}
+        with torch.autocast("cpu", enabled=False):
+            return self.__torch_function__(func, types, args, kwargs)
+
+
+def _stay(device: Any) -> Any:
+    """The CPU in the place of a device that may not be here; anything else as it is."""
+    if isinstance(device, int) and not isinstance(device, bool):
+        return _CPU
+    if not isinstance(device, str | torch.device):
+        return device
+    return device if torch.device(device).type in _STAYS else _CPU
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, torch.Tensor):
+        lower = value.is_floating_point() and value.dtype is not torch.float64
+        return value.to(dtype) if lower and value.dtype is not dtype else value
+    if isinstance(value, list | tuple):
+        return type(value)(_cast(item, dtype) for item in value)
+    return value
+
+
+@contextmanager
+def autocast_here() -> Iterator[None]:
+    """Inside, autocast for a GPU is autocast for the CPU: torch turns it off where it sees none."""
+    cls: Any = torch.autocast
+    original = cls.__init__
+
+    def begin(self: Any, device_type: str, dtype: Any = None, *args: Any, **kwargs: Any) -> None:
+        if device_type != "cpu":
+            dtype = dtype or torch.get_autocast_dtype(device_type)
+        original(self, "cpu", dtype, *args, **kwargs)
+
+    cls.__init__ = begin
+    try:
+        yield
+    finally:
+        cls.__init__ = original
+
+
+def _is_whole(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    *_: Any,
+    **__: Any,
+) -> bool:
+    """Whether a fused kernel takes this attention."""
+    return (
+        type(query) in _PLAIN
+        and query.dim() == key.dim() == value.dim() == _FUSED_RANK
+        and query.shape[-1] == key.shape[-1] == value.shape[-1]
+        and (attn_mask is None or not attn_mask.requires_grad)
+        and query.is_floating_point()
+    )
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    **_: Any,
+) -> torch.Tensor:
+    """Attention as one operator; shared key heads need no copies there."""
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001 - its name
+    result: torch.Tensor = fused(
+        query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
+    )[0]
+    return result
