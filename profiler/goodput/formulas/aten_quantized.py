@@ -97,3 +97,24 @@ def _dyn_quant_matmul_4bit(call: Call) -> Product | None:
     blocks = -(-k // block)
     vector = _QUANTIZE_FLOPS * rows * k + _BLOCK_FLOPS * rows * n * blocks
     return _weights_only(left, weight, n, (), vector)
+
+
+@family(
+    "quantized::linear_dynamic",
+    "quantized::linear_relu_dynamic",
+    "quantized::linear_dynamic_fp16",
+    "quantized::linear_relu_dynamic_fp16",
+    mode="int8",
+)
+def _linear_dynamic(call: Call) -> Product | None:
+    """`(x, packed)`: the weight is an object without a shape, so its columns are the result's."""
+    left, output = tensor(call, 0), call.outputs[0] if call.outputs else None
+    if left is None or output is None:
+        return None
+    *outer, k = left.shape
+    rows, n = math.prod(outer), output.shape[-1]
+    if call.name.endswith("fp16"):
+        return _weights_only(left, TensorSpec((k, n), "float16"), n, (), 0)
+    weight = TensorSpec((k, n), "int8")
+    vector = _QUANTIZE_FLOPS * rows * k + _BLOCK_FLOPS * rows * n
+    return _weights_only(left, weight, n, (), vector)

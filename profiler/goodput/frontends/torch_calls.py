@@ -9,6 +9,7 @@ import torch
 
 from goodput.frontends.torch_private import (
     arguments_of,
+    is_meta,
     is_zero,
     name_of,
     nonzero,
@@ -88,7 +89,7 @@ class CallTranslator:
 
         None where it has no values: then every pair counts as open, and `unread_masks` tells.
         """
-        if mask.is_meta:
+        if is_meta(mask):
             self.unread_masks += 1
             return None
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)

@@ -22,7 +22,12 @@ from torch.optim.optimizer import (
 
 from goodput.errors import GoodputError, NotMeasuredError, UsageError
 from goodput.frontends.torch_attention import AttentionWatch
-from goodput.frontends.torch_count_devices import HollowDevices, autocast_here
+from goodput.frontends.torch_count_devices import (
+    HollowDevices,
+    autocast_here,
+    on_cpu,
+    open_functions,
+)
 from goodput.frontends.torch_count_modules import hollow, hollow_modules
 from goodput.frontends.torch_count_tensors import HollowTensors
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
@@ -94,7 +99,7 @@ def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
     """Counts the step that `make` makes, both on shapes; or why that cannot be."""
     tensors, watch = HollowTensors(), HollowDevices()
     try:
-        with _eager_code(), autocast_here(), tensors, watch:
+        with _as_written(), autocast_here(), on_cpu(lambda: tensors.inside), tensors, watch:
             step = make()
             with hollow_modules():
                 counter = _settled(step, watch)
@@ -114,7 +119,7 @@ def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
     """
     watch = AttentionWatch()
     try:
-        with _eager_code(), watch:
+        with _as_written(), watch:
             counter = _counted(make(), watch, _Optimizers())
     except GoodputError:
         raise
@@ -252,9 +257,9 @@ class _Optimizers:
 
 
 @contextmanager
-def _eager_code() -> Iterator[None]:
-    """Inside, what the program compiled runs as it was written."""
-    with torch.compiler.set_stance("force_eager"):
+def _as_written() -> Iterator[None]:
+    """Inside, what the program compiled runs as it was written, down to torch's own functions."""
+    with torch.compiler.set_stance("force_eager"), open_functions():
         yield
 
 

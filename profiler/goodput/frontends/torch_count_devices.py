@@ -6,28 +6,24 @@ program would meet a device that it does not know. Moves to a GPU are taken and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from goodput.frontends.torch_attention import AttentionWatch
+from goodput.frontends.torch_private import is_meta, plain_functions
 
 _FUSED_RANK = 4
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _CPU = torch.device("cpu")
 _STAYS = frozenset({"cpu", "meta"})
 _Tensor: Any = torch.Tensor
+_Base: Any = torch.Tensor.__base__
 
-# A bound getter is made anew at each access, so these are equal to what comes and not the same.
-_ANSWERS: Mapping[Any, Any] = {
-    _Tensor.device.__get__: _CPU,
-    _Tensor.is_cpu.__get__: True,
-    _Tensor.is_meta.__get__: False,
-    _Tensor.is_cuda.__get__: False,
-}
+_MOVES = frozenset({_Tensor.cuda, _Tensor.pin_memory})
 _LOWERED = frozenset(
     {
         functional.linear,
@@ -72,9 +68,7 @@ class HollowDevices(AttentionWatch):
     ) -> Any:
         """Runs `func` as a CPU would answer it."""
         kwargs = kwargs or {}
-        if func in _ANSWERS:
-            return _ANSWERS[func]
-        if func in (_Tensor.cuda, _Tensor.pin_memory):
+        if func in _MOVES:
             return args[0]
         if func is _Tensor.to:
             args = (args[0], *(_stay(value) for value in args[1:]))
@@ -111,6 +105,65 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_cast(item, dtype) for item in value)
     return value
+
+
+@contextmanager
+def on_cpu(is_inside: Callable[[], bool]) -> Iterator[None]:
+    """Inside, hollow tensors say that they are on the CPU, save to torch itself.
+
+    A mode would not do: it is off while torch's own Python code runs, as that of a hook.
+
+    Args:
+        is_inside: whether torch works on shapes at the moment and must know where they are.
+    """
+
+    def answer(name: str, on_meta: object) -> property:
+        truth = getattr(_Base, name).__get__
+
+        def found(tensor: Any) -> object:
+            with plain_functions():
+                return on_meta if is_meta(tensor) and not is_inside() else truth(tensor)
+
+        return property(found)
+
+    answers = {"device": _CPU, "is_cpu": True, "is_meta": False}
+    with ExitStack() as stack:
+        for name, on_meta in answers.items():
+            setattr(_Tensor, name, answer(name, on_meta))
+            stack.callback(delattr, _Tensor, name)
+        yield
+
+
+@contextmanager
+def open_functions() -> Iterator[None]:
+    """Inside, torch functions written in Python are run and not handed to a mode as a whole.
+
+    While a mode handles one it is off, and would see nothing of what the function calls: the
+    attention in `multi_head_attention_forward`, or all that a backward pass recomputes.
+    """
+
+    def overridden(*values: Any) -> bool:
+        return any(isinstance(v, torch.Tensor) and type(v) not in _PLAIN for v in values)
+
+    def overridden_in(values: Any) -> bool:
+        return overridden(*values)
+
+    checks = {
+        "has_torch_function": overridden_in,
+        "has_torch_function_unary": overridden,
+        "has_torch_function_variadic": overridden,
+    }
+    homes: tuple[Any, ...] = (functional, torch.functional, torch.autograd, torch._tensor)  # noqa: SLF001
+    before = [(home, name, vars(home).get(name)) for home in homes for name in checks]
+    try:
+        for home, name, was in before:
+            if was is not None:
+                setattr(home, name, checks[name])
+        yield
+    finally:
+        for home, name, was in before:
+            if was is not None:
+                setattr(home, name, was)
 
 
 @contextmanager

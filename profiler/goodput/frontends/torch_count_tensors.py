@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from goodput.frontends.torch_calls import signature, tensors_in
@@ -44,6 +45,7 @@ _FACTORS = (
     "aten::normal",
 )
 _INDEXED = frozenset({"aten::index", "aten::index_put", "aten::index_put_"})
+_BUFFERS = 12
 _Kwargs = dict[str, Any]
 
 
@@ -58,13 +60,17 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         fault: the first operator that could not run so, and why; ("", "") without one.
         scalars: the operators whose value was asked for and given as NaN.
         bytes: bytes of all tensors that the program asked for by name (not of results).
+        inside: whether an operator runs, so that tensors must say where they really are.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.fault = ("", "")
         self.scalars = 0
         self.bytes = 0
+        self.inside = False
         self._made: dict[Any, tuple[Any, Any, torch.dtype]] = {}
         self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._emptied: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -79,15 +85,34 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
     ) -> Any:
         """Runs `func` on shapes, or really where all of its tensors have values."""
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._higher_order(func, args)
         if any(kind not in _PLAIN for kind in types):
             return NotImplemented  # a tensor subclass: what it does inside comes back here
-        with plain_functions():
-            try:
+        outside, self.inside = self.inside, True
+        try:
+            with plain_functions():
                 return self._run(func, args, kwargs)
-            except Exception as error:
-                if not self.fault[0]:
-                    self.fault = (name_of(func), _sentence(error))
-                raise
+        except Exception as error:
+            if not self.fault[0]:
+                self.fault = (name_of(func), _sentence(error))
+            raise
+        finally:
+            self.inside = outside
+
+    def _higher_order(self, func: Any, args: tuple[Any, ...]) -> Any:
+        """What flexible attention returns; the counter takes loops apart before they come here."""
+        name = func.name()
+        if name not in {"flex_attention", "flex_attention_backward"}:
+            self.fault = (f"higher_order::{name}", "it takes functions, and has no rule for shapes")
+            raise ValueUnknownError(" ".join(self.fault))
+        query, key, value = (self._twin(tensor) for tensor in args[:3])
+        if name == "flex_attention_backward":
+            buffers = tuple(None for _ in args[12]) if len(args) > _BUFFERS else ()
+            return (*map(torch.empty_like, (query, key, value)), buffers)
+        made = query.new_empty((*query.shape[:-1], value.shape[-1]))
+        sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
+        return made, sums, torch.empty_like(sums)
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
         hollow, real = _kinds(args, kwargs)

@@ -28,6 +28,7 @@ from goodput.frontends.torch_attention import (
     share_of,
 )
 from goodput.frontends.torch_calls import CallTranslator, signature, tensors_in
+from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_private import (
     NO_TASK,
     backward_task,
@@ -247,14 +248,19 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         return composite and not any(tensor.is_nested for tensor in tensors_in(args))
 
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A conditional runs the branch it takes, counted; of others only the name is known."""
+        """Loops and branches run body by body, counted; of others only the name is known."""
         name = func.name() if callable(func.name) else str(func)
-        if name == "cond":
-            predicate, on_true, on_false, operands = args
+        bodies = body_by_body(name, args, kwargs)
+        if bodies is not None:
             with self:
-                return (on_true if bool(predicate) else on_false)(*operands)
+                return bodies()
         result = self._run(func, func, args, kwargs)
-        self._note(self._described(Call(f"higher_order::{name}"), None))
+        try:
+            call, work = flex_call(name, args) or (Call(f"higher_order::{name}"), None)
+        except Exception as error:  # noqa: BLE001 - a mask is the user's own code
+            self.failure = f"counting {name} failed: {_sentence(error)}"
+            return result
+        self._note(self._described(call, work))
         return result
 
     def _count(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:

@@ -101,6 +101,10 @@ def close_function_mode(mode: Any) -> None:
         _modes._push_on_torch_function_stack(other)
 
 
+is_meta: Callable[[torch.Tensor], bool] = _modes.TensorBase.is_meta.__get__
+"""Whether a tensor has no memory, whatever it may say of itself (a hollow one says that it has)."""
+
+
 def is_zero(tensor: torch.Tensor) -> bool:
     """Whether a tensor is a zero that takes no memory (a forward-mode tangent)."""
     return bool(tensor._is_zerotensor())
@@ -141,6 +145,26 @@ def written_arguments(operator: Any) -> tuple[tuple[int, str], ...]:
         for place, item in enumerate(operator._schema.arguments)
         if item.alias_info is not None and item.alias_info.is_write
     )
+
+
+@cache
+def loops() -> dict[str, Callable[..., Any]]:
+    """The functions that run torch's loops with functions for bodies as ordinary operators."""
+    from torch._higher_order_ops.associative_scan import generic_associative_scan
+    from torch._higher_order_ops.scan import generic_scan
+    from torch._higher_order_ops.while_loop import while_loop_dense
+
+    def scan(body: Any, start: Any, items: Any, also: Any = ()) -> Any:
+        return generic_scan(body, start, items, additional_inputs=also)
+
+    def associative_scan(combine: Any, items: Any, also: Any = ()) -> Any:
+        return generic_associative_scan(combine, items, additional_inputs=also)
+
+    return {
+        "scan": scan,
+        "associative_scan": associative_scan,
+        "while_loop": while_loop_dense,
+    }
 
 
 @cache
