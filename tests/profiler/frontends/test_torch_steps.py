@@ -386,7 +386,7 @@ class Touchy(torch.Tensor):
 @pytest.mark.parametrize("narrow", [False, True])
 def test_a_step_reads_the_shape_of_a_subclass_without_its_code(watch, narrow):
     class Ignores(Net):
-        def forward(self, x):
+        def forward(self, _):
             return super().forward(torch.ones(4, 8))
 
     model, x = Ignores(), torch.ones(4, 8).as_subclass(Touchy)
