@@ -68,8 +68,8 @@ def _in_blocks(block_mask: tuple[Any, ...], heads: int, dense: int) -> int:
     """Pairs in the blocks that a kernel works on, for all heads."""
     partial, full = block_mask[2], block_mask[4]
     blocks = int(partial.sum()) + (0 if full is None else int(full.sum()))
-    copies = heads // math.prod(partial.shape[:-1])
-    rows, columns = block_mask[_BLOCK_SIZES], block_mask[_BLOCK_SIZES + 1]
+    copies = heads // math.prod(map(int, partial.shape[:-1]))
+    rows, columns = int(block_mask[_BLOCK_SIZES]), int(block_mask[_BLOCK_SIZES + 1])
     return min(blocks * copies * rows * columns, dense)
 
 

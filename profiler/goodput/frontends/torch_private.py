@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -147,18 +148,23 @@ def written_arguments(operator: Any) -> tuple[tuple[int, str], ...]:
     )
 
 
+_LOOPS = "torch._higher_order_ops"
+
+
 @cache
 def loops() -> dict[str, Callable[..., Any]]:
     """The functions that run torch's loops with functions for bodies as ordinary operators."""
-    from torch._higher_order_ops.associative_scan import generic_associative_scan
-    from torch._higher_order_ops.scan import generic_scan
     from torch._higher_order_ops.while_loop import while_loop_dense
 
+    # Modules that functions of the same names hide, and untyped.
+    scan_of: Any = import_module(f"{_LOOPS}.scan").generic_scan
+    associative_scan_of: Any = import_module(f"{_LOOPS}.associative_scan").generic_associative_scan
+
     def scan(body: Any, start: Any, items: Any, also: Any = ()) -> Any:
-        return generic_scan(body, start, items, additional_inputs=also)
+        return scan_of(body, start, items, additional_inputs=also)
 
     def associative_scan(combine: Any, items: Any, also: Any = ()) -> Any:
-        return generic_associative_scan(combine, items, additional_inputs=also)
+        return associative_scan_of(combine, items, additional_inputs=also)
 
     return {
         "scan": scan,

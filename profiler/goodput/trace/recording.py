@@ -9,7 +9,6 @@ from goodput.trace.table import Trace
 from goodput.work import Contraction, Work
 from goodput_kernels.convolution import Convolution
 
-
 COUNTED = "count"
 """The basis of a recording of a program that did not run."""
 
@@ -58,8 +57,8 @@ class Recording:
         trace: the attribution pass, read by the same reader as foreign traces, its work already
             joined with the work pass.
         wall_seconds: undisturbed steps (of the covered signature), one sample a step.
-        basis: what clocked them: `event`, `window`, `host`, or `trace` for a foreign file; `COUNTED`
-            where the program was counted without running it.
+        basis: what clocked them: `event`, `window`, `host`, or `trace` for a foreign file;
+            `COUNTED` where the program was counted without running it.
         steps_seen, steps_left_out: all boundaries seen; intervals left out (skipped optimizer
             steps, evaluation, other input signatures).
         tokens_per_step: where known.
