@@ -125,11 +125,12 @@ def test_show_reports_the_recording_again(report, folder: Path) -> None:
 def test_the_python_examples_of_the_readme_run(folder: Path) -> None:
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(examples) >= 2
-    # What the examples take for granted: batches, and a function that trains on one.
+    # What the examples take for granted: a model, batches, and a function that trains on one.
     before = """
         import torch
         model = torch.nn.Linear(64, 64)
         batches = [torch.randn(32, 64) for _ in range(60)]
+        batch = batches[0]
         def train(batch):
             model(batch).sum().backward()
     """
