@@ -139,7 +139,7 @@ class StepFinder:
         return self._kind_of_call if self.kind == "inference" else None
 
     def take_kind(self) -> Hashable:
-        """The key of a step that the program ends itself, here."""
+        """The key of a training step, or of one that the program ends itself, that ends here."""
         calls, self._roots.calls = self._roots.calls, []
         return tuple(calls)
 
@@ -153,10 +153,8 @@ class StepFinder:
         try:
             brief = self._brief and self._main is not None and self._main() is optimizer
             if brief and backward_task() == NO_TASK:
-                calls = self._roots.calls
-                if calls or not self._called:
-                    self._roots.calls = []
-                    self._on_boundary(tuple(calls))
+                if self._roots.calls or not self._called:
+                    self._on_boundary(self.take_kind())
             else:
                 self._step_ended(optimizer)
         except Exception as error:  # noqa: BLE001 - the border with the user's program
@@ -176,7 +174,7 @@ class StepFinder:
             self._pending = self._in_backward = True
             self._brief = self._roots.brief = False
             return
-        self._boundary(tuple(self._roots.calls))
+        self._on_boundary(self.take_kind())
 
     def _root_called(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -192,7 +190,7 @@ class StepFinder:
     ) -> None:
         if self._pending and not torch.is_inference_mode_enabled():
             self._pending = False
-            self._boundary(tuple(self._roots.calls))
+            self._on_boundary(self.take_kind())
         self._called = True
         self._roots.calls.append(signature_of(args, kwargs))
         if self._explicit:
@@ -200,27 +198,23 @@ class StepFinder:
         if self.kind == "":
             self._judge(module)
         if self.kind == "inference":
-            self._inference_call(module, args, kwargs)
+            self._inference_call(module)
 
     def _judge(self, module: torch.nn.Module) -> None:
         training = module.training and torch.is_grad_enabled()
         if not training or len(self._roots.calls) > _TRAINING_PATIENCE:
             self._become("inference")
 
-    def _inference_call(
-        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _inference_call(self, module: torch.nn.Module) -> None:
         if not self._roots.is_root(module):
             return
         if not self._is_main(module) and not self._is_larger(module, parameter_count):
             return
         self.forward_only = not (module.training and torch.is_grad_enabled())
-        ended, self._kind_of_call = self._kind_of_call, (signature_of(args, kwargs),)
-        self._boundary(ended)
-
-    def _boundary(self, key: Hashable) -> None:
+        # The call that begins the step is the last one noted; it alone is the step's kind.
+        ended, self._kind_of_call = self._kind_of_call, (self._roots.calls[-1],)
         self._roots.calls = []
-        self._on_boundary(key)
+        self._on_boundary(ended)
 
     def _become(self, kind: str) -> None:
         """Training wins over inference: what was measured so far was a warm-up or an evaluation."""
