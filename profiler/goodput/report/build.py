@@ -15,7 +15,7 @@ from goodput.report import counts, limits
 from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
-from goodput.report.model import Coverage, Report, UnmodelledOperator
+from goodput.report.model import NO_ROOF, Coverage, Report, UnmodelledOperator
 from goodput.report.needs import shape_rates
 from goodput.report.totals import modelled_calls_share, step_of, totals_of, uncounted
 from goodput.trace.recording import Recording
@@ -160,7 +160,7 @@ def _unmodelled(trace: Trace, costs: Costs, steps: int) -> tuple[UnmodelledOpera
 
 def _reason(trace: Trace, table: Invocations, row: int) -> str:
     if table.modelled[row]:
-        return "no roof for its mode"
+        return NO_ROOF
     if table.link[row] == Link.NONE:
         return "no operator launched it in the trace"
     # The formula exists and still says nothing: the trace lacks what it would count.

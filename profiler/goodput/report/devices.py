@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from goodput.capacity.profile import Capacity
 from goodput.report.build import build
 from goodput.report.model import DeviceIdeal, Report
+from goodput.report.totals import rate_of
 from goodput.trace.recording import Recording
 
 
@@ -26,7 +27,7 @@ def _ideal(recording: Recording, capacity: Capacity, convention: str) -> DeviceI
         device=capacity.device.name,
         useful_seconds=report.totals.useful_seconds if known else None,
         ideal_seconds=ideal,
-        tokens_per_s=_rate(recording.tokens_per_step, ideal),
+        tokens_per_s=rate_of(recording.tokens_per_step, ideal),
         source=sheet.url if sheet is not None else "",
     )
 
@@ -35,7 +36,3 @@ def _has_every_peak(report: Report, capacity: Capacity) -> bool:
     """Whether each mode that does useful math has a peak; else a sum would leave some out."""
     modes = report.totals.useful_flops_by_mode
     return all(mode in capacity.flops_per_s for mode, flops in modes.items() if flops)
-
-
-def _rate(amount: float | None, seconds: float | None) -> float | None:
-    return amount / seconds if amount is not None and seconds else None

@@ -61,12 +61,13 @@ def shape_rates(recording: Recording, capacity: Capacity | None) -> dict[tuple[s
     """FLOP/s by operator and shapes, for the calls whose own problem was measured."""
     if capacity is None or not capacity.shapes:
         return {}
-    found = {}
-    for entry in recording.work.entries:
-        rate = capacity.shape_rate(entry.product, entry.convolution)
-        if rate is not None:
-            found[entry.operator, entry.shapes] = rate
-    return found
+    # Calls are many: each looks its problem up, and none walks through the shapes.
+    rates = {(shape.product, shape.convolution): shape.peak.rate for shape in capacity.shapes}
+    return {
+        (entry.operator, entry.shapes): rate
+        for entry in recording.work.entries
+        if (rate := rates.get((entry.product, entry.convolution))) is not None
+    }
 
 
 def _largest(problems: Iterable[_Problem]) -> tuple[_Problem, ...]:

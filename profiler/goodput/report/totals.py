@@ -59,15 +59,15 @@ def totals_of(
         bytes=float((table.bytes_read + table.bytes_written).sum()) / steps,
         useful_seconds=useful_seconds,
         ideal_seconds=ideal,
-        program_goodput=_rate(useful_seconds, wall),
+        program_goodput=rate_of(useful_seconds, wall),
         program_goodput_sustained=_over(by_mode, _sustained(capacity), wall),
         roofline_efficiency=(
             ideal / modelled_seconds if ideal is not None and modelled_seconds else None
         ),
         mfu=_over(by_mode, datasheet, wall),
         hfu=_over(_by_mode(trace, costs, steps, executed=True), datasheet, wall),
-        useful_flops_per_s=_rate(useful_flops, wall),
-        tokens_per_s=_rate(tokens_per_step, wall),
+        useful_flops_per_s=rate_of(useful_flops, wall),
+        tokens_per_s=rate_of(tokens_per_step, wall),
     )
 
 
@@ -115,8 +115,9 @@ def _over(
     """Time over time, so that mixed precision is well defined; None where any mode has no rate."""
     if not flops_by_mode or any(mode not in rates for mode in flops_by_mode):
         return None
-    return _rate(sum(flops / rates[mode] for mode, flops in flops_by_mode.items()), wall)
+    return rate_of(sum(flops / rates[mode] for mode, flops in flops_by_mode.items()), wall)
 
 
-def _rate(amount: float | None, wall: float | None) -> float | None:
+def rate_of(amount: float | None, wall: float | None) -> float | None:
+    """`amount` a second; None where one of the two is not known."""
     return amount / wall if amount is not None and wall else None
