@@ -9,6 +9,7 @@ from goodput.calibration.cache import Profile
 from goodput.calibration.questions import Questions
 from goodput.calibration.validity import LIMIT
 from goodput.capacity.datasheet import MIXES, full_row_of
+from goodput.capacity.measurement import BURST
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
 from goodput.measure.bouts import CONTENDED, Outcome, Result, describe
 from goodput.measure.statistics import spread
@@ -28,7 +29,7 @@ def peak_of(result: Result, share: float, date: str) -> Peak:
     """
     rates = result.rates(share)
     detail = describe(result, share)
-    return Peak(max(rates), Provenance("measured", detail, "", "burst", rates, date))
+    return Peak(max(rates), Provenance("measured", detail, "", BURST, rates, date))
 
 
 def higher(old: Peak | None, new: Peak | None) -> Peak | None:

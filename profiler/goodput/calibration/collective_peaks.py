@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from goodput.calibration.figures import BURST, Circumstances
+from goodput.calibration.figures import Circumstances
 from goodput.calibration.validity import agreeing, correct, spread_of, status_of
-from goodput.capacity.measurement import UNSUPPORTED, Measurement
+from goodput.capacity.measurement import BURST, UNSUPPORTED, Measurement
 from goodput.measure.statistics import median
 from goodput_kernels.candidate import Verification
 from goodput_kernels.collectives import bus_factor

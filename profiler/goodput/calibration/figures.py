@@ -8,12 +8,18 @@ from goodput.calibration import validity
 from goodput.calibration.plan import Figure
 from goodput.calibration.questions import Source, Target
 from goodput.capacity.datasheet import full_row_of
-from goodput.capacity.measurement import SCALED, UNSUPPORTED, Check, Measurement
+from goodput.capacity.measurement import (
+    BURST,
+    SCALED,
+    SUSTAINED,
+    UNSUPPORTED,
+    Check,
+    Measurement,
+)
 from goodput.capacity.profile import Capacity
 from goodput.frontends.nvidia_clocks import Reading, during, mean_clock, reasons
 from goodput.measure.bouts import Result, describe
 
-BURST, SUSTAINED = "burst", "sustained"
 _TIMELESS = ("latency",)
 """Units for which burst and sustained mean nothing."""
 

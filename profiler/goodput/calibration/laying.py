@@ -12,11 +12,11 @@ from goodput.calibration import figures
 from goodput.calibration.assemble import extend, higher, vector_roof, with_contention
 from goodput.calibration.cache import Profile
 from goodput.calibration.curves import curves_of
-from goodput.calibration.figures import SUSTAINED, Circumstances
+from goodput.calibration.figures import Circumstances
 from goodput.calibration.plan import ALL_MODES, Figure, Plan
 from goodput.calibration.validity import untrue
 from goodput.capacity.datasheet import full_row_of, row_of
-from goodput.capacity.measurement import OK, SCALED, Check, Measurement, Peaks
+from goodput.capacity.measurement import OK, SCALED, SUSTAINED, Check, Measurement, Peaks
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance, ShapePeak
 from goodput.device import DeviceIdentity
 from goodput.frontends.nvidia_clocks import Reading

@@ -18,6 +18,9 @@ STATUSES = (OK, NOISY, CONTENDED, THROTTLED, SCALED, UNSUPPORTED)
 TRUTH = ("correct", "ceiling", "kernel")
 """The checks without which a figure is none: right results, a possible rate, the kernel meant."""
 
+BURST, SUSTAINED = "burst", "sustained"
+"""Regimes: a fraction of a second from rest, and seconds without a pause."""
+
 UNITS = (
     "matmul",
     "convolution",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from goodput.capacity.measurement import BURST
 from goodput.capacity.peaks_diff import ONLY_A, ONLY_B, SAME, Change, Difference
 from goodput.renderers.tables import Column, Table
 from goodput.renderers.terminal import WIDTH, painter, sentences, table_lines, wrapped
 from goodput.units import UNKNOWN, percent, seconds, si
 
-_BURST = "burst"
 _MANY = 8
 """More figures than that in one measurement only are counted, not listed: levels differ a lot."""
 
@@ -68,7 +68,7 @@ def _counted(many: Mapping[str, Sequence[Change]], same: int, of: int) -> list[s
 
 def _what(change: Change) -> str:
     """The subject, with its size and its regime where it is not the usual one."""
-    regime = change.regime if change.regime != _BURST else ""
+    regime = change.regime if change.regime != BURST else ""
     size = f"at {si(change.size, 'B')}" if change.size else ""
     return " ".join(word for word in (change.subject, regime, size) if word)
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from goodput.capacity.datasheet import Row, full_row_of
-from goodput.capacity.measurement import OK, STATUSES, UNITS, Measurement, Peaks
+from goodput.capacity.measurement import OK, STATUSES, SUSTAINED, UNITS, Measurement, Peaks
 
-BURST, SUSTAINED = "burst", "sustained"
 ARITHMETIC = ("matmul", "convolution", "attention", "vector", "special")
 """Units whose rates are of arithmetic."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from goodput.capacity.measurement import SCALED, TRUTH, Curve, Measurement, Peaks
+from goodput.capacity.measurement import SCALED, SUSTAINED, TRUTH, Curve, Measurement, Peaks
 from goodput.renderers.peaks_figures import (
-    SUSTAINED,
     Figure,
     best_of,
     figures_of,

@@ -10,10 +10,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from goodput.capacity.measurement import Peaks
+from goodput.capacity.measurement import SUSTAINED, Peaks
 from goodput.renderers.roofline_lines import (
     CACHE,
-    SUSTAINED,
     Axis,
     Roofline,
     Slope,

@@ -10,11 +10,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from goodput.capacity.measurement import Peaks
+from goodput.capacity.measurement import BURST, SUSTAINED, Peaks
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak
 from goodput.units import si
 
-BURST, SUSTAINED = "burst", "sustained"
 MAIN, CACHE = "main memory", "cache"
 
 _LEFT_OF_RIDGE = 20

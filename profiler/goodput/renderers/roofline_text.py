@@ -8,11 +8,10 @@ from __future__ import annotations
 from itertools import chain, repeat
 from string import ascii_uppercase
 
+from goodput.capacity.measurement import BURST, SUSTAINED
 from goodput.renderers.roofline_lines import (
-    BURST,
     CACHE,
     MAIN,
-    SUSTAINED,
     Axis,
     Roof,
     Roofline,
