@@ -5,7 +5,7 @@ Nothing says which of its pairs a mask closes, so they are counted dense, and to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from goodput.work import TensorSpec
 
@@ -40,6 +40,26 @@ class HandWritten:
             owner = next((m for m in _and_around(module) if self._scores.get(m) == rows), None)
             if owner is not None:
                 self._weights[owner] = rows
+
+
+def told(modules: Sequence[str], nameless: str) -> tuple[str, ...]:
+    """The sentence for attention in `modules`, counted dense; none without any.
+
+    `nameless` stands for a module without a name.
+    """
+    if not modules:
+        return ()
+    sentence = (
+        f"attention is written by hand in {and_more([name or nameless for name in modules])}, so "
+        "every pair is counted as useful even where a mask closes it; "
+        "scaled_dot_product_attention tells the mask"
+    )
+    return (sentence,)
+
+
+def and_more(names: Sequence[str]) -> str:
+    """The first of `names`, and how many others there are."""
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 
 
 def _and_around(module: str) -> Iterator[str]:

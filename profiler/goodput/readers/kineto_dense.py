@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
+from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten, and_more, told
 from goodput.formulas.masks import PLACES, TAKEN_APART, mask_of
 from goodput.readers.kineto_calls import Inputs
 from goodput.readers.kineto_events import Events
@@ -118,36 +118,23 @@ def _mask_sentence(operator: str, calls: dict[int, str], backward: int) -> str:
     count = f"{len(calls)} call{'s' * (len(calls) != 1)}"
     count += f" and {backward} of its backward" if backward else ""
     named = [module for module in dict.fromkeys(calls.values()) if module]
-    where = f", in {_and_more(named)}" if named else ""
+    where = f", in {and_more(named)}" if named else ""
     return (
         f"{operator} has a mask tensor ({count}{where}); a trace holds no mask's values, so masked "
         "pairs are counted as useful there: a live `goodput run` counts the mask exactly"
     )
 
 
-def _hand_written(calls: _Calls, phase: Integers, modules: _Modules) -> list[str]:
+def _hand_written(calls: _Calls, phase: Integers, modules: _Modules) -> tuple[str, ...]:
     """The sentence for attention whose mask nothing tells, as a live run says it."""
     found = HandWritten()
     for row in calls.named(PRODUCTS | SOFTMAXES):
         if phase[row] == Phase.FORWARD and calls.attention[row] == NOBODY:
             call = calls.of(int(calls.event[row]))
             found.note(call.name, _without_outputs(call), modules[row])
-    if not found.modules:
-        return []
-    nameless = "a module that the trace does not name"
-    where = _and_more([module or nameless for module in found.modules])
-    sentence = (
-        f"attention is written by hand in {where}, so every pair is counted as useful even where a "
-        "mask closes it; scaled_dot_product_attention tells the mask"
-    )
-    return [sentence]
+    return told(found.modules, nameless="a module that the trace does not name")
 
 
 def _without_outputs(call: Call) -> tuple[TensorSpec, ...]:
     """The input tensors; an `out=` variant has its output behind them."""
     return call.tensors[: 3 if call.name == "aten::baddbmm" else 2]
-
-
-def _and_more(modules: list[str]) -> str:
-    more = f" and {len(modules) - 1} more" if len(modules) > 1 else ""
-    return f"{modules[0]}{more}"

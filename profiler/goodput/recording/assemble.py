@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goodput.errors import TraceFormatError
+from goodput.formulas.hand_written import told
 from goodput.readers import kineto
 from goodput.recording import ranks
 from goodput.recording.join import join
@@ -74,6 +75,22 @@ def recording_of(
     return recording, ""
 
 
+def ended(
+    finish: Callable[[], Measured],
+    program: str,
+    created: str,
+    exit_status: int = 0,
+    *,
+    count_only: bool = False,
+) -> tuple[Recording | None, str]:
+    """The recording of a program whose measuring `finish` ends; or None and why there is none."""
+    try:
+        measured = finish()
+    except RuntimeError as error:  # a device that the program's own error left unusable
+        return None, f"the device gave no times: {error}"
+    return recording_of(measured, program, created, exit_status, count_only=count_only)
+
+
 def _walls(measured: Measured, warnings: list[str]) -> tuple[float, ...]:
     """The undisturbed steps' seconds, where their clock tells a step's time on its device."""
     results = measured.results
@@ -88,16 +105,7 @@ def _walls(measured: Measured, warnings: list[str]) -> tuple[float, ...]:
 
 def hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:
     """The sentence for attention whose mask nothing tells, counted dense."""
-    if not modules:
-        return ()
-    where = modules[0] or "the program itself"
-    if len(modules) > 1:
-        where += f" and {len(modules) - 1} more"
-    sentence = (
-        f"attention is written by hand in {where}, so every pair is counted as useful even where a "
-        "mask closes it; scaled_dot_product_attention tells the mask"
-    )
-    return (sentence,)
+    return told(modules, nameless="the program itself")
 
 
 def tokens_of(work: WorkPass) -> float | None:

@@ -16,7 +16,7 @@ from goodput.recording.scratch import scratch
 from goodput.trace.recording import Recording
 
 if TYPE_CHECKING:
-    from goodput.frontends.torch_program import Measured, TorchProgram
+    from goodput.frontends.torch_program import TorchProgram
 
 _running: list[TorchProgram] = []
 """The program under `goodput run` in this process, if any: sessions inside it mark its steps."""
@@ -99,17 +99,9 @@ class Session:
         if place is None or program is None:
             return
         with place:
-            self.recording, reason = _recording_of(program.finish)
+            title = " ".join(sys.argv) or "session"
+            self.recording, reason = assemble.ended(program.finish, title, HostClock().date())
         if self.recording is None:
             self._tell(reason)
         else:
             self._then(self.recording, error)
-
-
-def _recording_of(finish: Callable[[], Measured]) -> tuple[Recording | None, str]:
-    try:
-        measured = finish()
-    except RuntimeError as error:  # a device that the program's own error left unusable
-        return None, f"the device gave no times: {error}"
-    title = " ".join(sys.argv) or "session"
-    return assemble.recording_of(measured, title, HostClock().date())

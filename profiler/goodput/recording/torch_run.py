@@ -37,10 +37,6 @@ class TorchRun:
 
     def recording_of(self, program: str, status: int) -> tuple[Recording | None, str]:
         """What was measured of `program`, which ended with `status`; or None and why."""
-        try:
-            measured = self._program.finish()
-        except RuntimeError as error:  # a device that the script's own error left unusable
-            return None, f"the device gave no times: {error}"
-        return assemble.recording_of(
-            measured, program, self._clock.date(), status, count_only=self._count_only
+        return assemble.ended(
+            self._program.finish, program, self._clock.date(), status, count_only=self._count_only
         )
