@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from goodput.capacity.measurement import Peaks
-from goodput.capacity.store import check_schema
-from goodput.errors import NotMeasuredError, UsageError
+from goodput.capacity.store import check_schema, read, write
+from goodput.errors import UsageError
 
 FAMILY = "goodput.peaks"
 VERSION = 1
@@ -54,11 +54,7 @@ def load(path: Path) -> Peaks:
         UsageError: the file cannot be read, or it holds no peaks.
         SchemaVersionError: a newer goodput wrote it.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read the peaks file {path}: {error.strerror}") from error
-    return from_json(content, str(path))
+    return from_json(read(path, "the peaks file"), str(path))
 
 
 def save(path: Path, peaks: Peaks) -> None:
@@ -67,9 +63,4 @@ def save(path: Path, peaks: Peaks) -> None:
     Raises:
         NotMeasuredError: the file cannot be written.
     """
-    try:
-        path.write_text(to_json(peaks), encoding="utf-8")
-    except OSError as error:
-        raise NotMeasuredError(
-            f"cannot write the peaks to {path}: {error.strerror}; choose another place"
-        ) from error
+    write(path, to_json(peaks).encode(), "the peaks")

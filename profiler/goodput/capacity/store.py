@@ -71,11 +71,7 @@ def load(path: Path) -> Capacity:
         UsageError: the file cannot be read, or it is no capacity file.
         SchemaVersionError: a newer goodput wrote it.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read the capacity file {path}: {error.strerror}") from error
-    return from_json(content, str(path))
+    return from_json(read(path, "the capacity file"), str(path))
 
 
 def save(path: Path, capacity: Capacity) -> None:
@@ -84,11 +80,32 @@ def save(path: Path, capacity: Capacity) -> None:
     Raises:
         NotMeasuredError: the file cannot be written.
     """
+    write(path, to_json(capacity), "the capacity")
+
+
+def read(path: Path, what: str) -> bytes:
+    """The content of the file `path`, which an error calls `what`.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     try:
-        path.write_bytes(to_json(capacity))
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {what} {path}: {error.strerror}") from error
+
+
+def write(path: Path, content: bytes, what: str) -> None:
+    """Put `content`, which an error calls `what`, into the file `path`.
+
+    Raises:
+        NotMeasuredError: it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
     except OSError as error:
         raise NotMeasuredError(
-            f"cannot write the capacity to {path}: {error.strerror}; choose another place"
+            f"cannot write {what} to {path}: {error.strerror}; choose another place"
         ) from error
 
 
