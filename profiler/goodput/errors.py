@@ -1,6 +1,7 @@
 """Every error that goodput raises on purpose: one sentence each, with what to type next.
 
-Only `cli.py` catches them; nothing here prints or exits.
+Only `cli.py` catches them; nothing here prints or exits. Beside them, how the errors of others are
+told in one line.
 """
 
 from __future__ import annotations
@@ -53,3 +54,13 @@ class UntrustworthyError(GoodputError):
     """A result breaks a hard limit, so it must not be read as a percentage."""
 
     exit_code = 5
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of a library says; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def typed_line(error: BaseException) -> str:
+    """The type of an error of a program, and the first line of what it says."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]

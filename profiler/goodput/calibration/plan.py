@@ -237,7 +237,7 @@ def _ask_memory(plan: Plan, level: str, target: Target) -> None:
 
 def _other_memory(mix: str, size: int, target: Target) -> tuple[Candidate, ...]:
     if target.torch_device == "cpu":
-        return jax_memory.cpu_candidates(mix, size) if mix in jax_memory.MIXES else ()
+        return jax_memory.cpu_candidates(mix, size)
     if not _compiles_triton(target):
         return ()
     from goodput_kernels import triton_memory

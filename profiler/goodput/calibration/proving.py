@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from goodput.calibration.questions import Questions, Target
 from goodput.calibration.validity import correct, told
 from goodput.capacity.measurement import Check
+from goodput.errors import first_line
 from goodput.measure.bouts import CANNOT_RUN, Bench, Outcome, tournament
 from goodput_kernels import matmul
 from goodput_kernels.candidate import Candidate
@@ -75,8 +76,7 @@ class Proof:
             try:
                 found.append(correct(candidate.verify()))
             except CANNOT_RUN as error:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                self.notes.append(f"{candidate.label} could not be checked ({reason})")
+                self.notes.append(f"{candidate.label} could not be checked ({first_line(error)})")
         kind, *subject = group.split(" ")
         if target.torch_device != "cpu" and candidate.unit == "flops":
             found.append(_kernel_check(candidate, subject[0] if kind in _KERNEL_KINDS else ""))

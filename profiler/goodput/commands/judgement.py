@@ -12,6 +12,7 @@ from goodput.commands.given import capacity_for
 from goodput.commands.progress import progress
 from goodput.commands.stored import datasheet_of
 from goodput.commands.streams import tell
+from goodput.errors import first_line
 from goodput.formulas.conventions import EXACT
 from goodput.report.build import build
 from goodput.report.model import Report
@@ -78,6 +79,5 @@ def _roofs(measure: Callable[[], Capacity], otherwise: Capacity | None) -> Capac
     try:
         return measure()
     except RuntimeError as error:  # a device without memory left, or in a bad state
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        tell(f"the roofs of the device could not be measured ({reason})")
+        tell(f"the roofs of the device could not be measured ({first_line(error)})")
         return otherwise

@@ -20,7 +20,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from goodput.errors import GoodputError, NotMeasuredError, UsageError
+from goodput.errors import GoodputError, NotMeasuredError, UsageError, typed_line
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_count_devices import (
     HollowDevices,
@@ -134,7 +134,7 @@ def _unshaped(tensors: HollowTensors, error: Exception) -> Unshaped:
     Raises:
         UsageError: because it does not run at all.
     """
-    operator, reason = tensors.fault[0], _sentence(error)
+    operator, reason = tensors.fault[0], typed_line(error)
     if isinstance(error, AssertionError | RuntimeError) and _NEEDS_GPU.search(reason):
         raise UsageError(
             f"the program asks for a GPU that is not here ({reason}){_place(error)}; its tensors "
@@ -297,14 +297,10 @@ def _ran(why: Unshaped) -> str:
 
 
 def _failed(why: Unshaped, error: Exception) -> str:
-    again = f"{_sentence(error)}{_place(error)}"
+    again = f"{typed_line(error)}{_place(error)}"
     if again.startswith(why.reason):
         return f"the program failed: {again}"
     return (
         f"{why.operator or 'the program'} does not run on shapes ({why.reason}), and run for real "
         f"it failed: {again}"
     )
-
-
-def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

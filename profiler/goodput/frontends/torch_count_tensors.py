@@ -14,6 +14,7 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from goodput.errors import typed_line
 from goodput.frontends.torch_calls import signature, tensors_in
 from goodput.frontends.torch_private import (
     arguments_of,
@@ -95,7 +96,7 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
                 return self._run(func, args, kwargs)
         except Exception as error:
             if not self.fault[0]:
-                self.fault = (name_of(func), _sentence(error))
+                self.fault = (name_of(func), typed_line(error))
             raise
         finally:
             self.inside = outside
@@ -322,7 +323,3 @@ def _makes_new(func: Any) -> bool:
 @cache
 def _takes_device(func: Any) -> bool:
     return any(name == "device" for name, _ in arguments_of(func))
-
-
-def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

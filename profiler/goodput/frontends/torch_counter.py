@@ -16,7 +16,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
-from goodput.errors import FormulaError
+from goodput.errors import FormulaError, typed_line
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
@@ -204,7 +204,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             try:
                 self._count(func, args, kwargs, result)
             except Exception as error:  # noqa: BLE001 - a formula may be the user's own code
-                self.failure = f"counting {name_of(func)} failed: {_sentence(error)}"
+                self.failure = f"counting {name_of(func)} failed: {typed_line(error)}"
         return result
 
     def _run(
@@ -228,7 +228,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         except Exception as error:
             self._own_error = error
             raise
-        self.failure = f"{name_of(func)} does not run while it is counted: {_sentence(first)}"
+        self.failure = f"{name_of(func)} does not run while it is counted: {typed_line(first)}"
         return result
 
     def _decomposed(self, func: Any, *args: Any, **kwargs: Any) -> Any:
@@ -258,7 +258,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         try:
             call, work = flex_call(name, args) or (Call(f"higher_order::{name}"), None)
         except Exception as error:  # noqa: BLE001 - a mask is the user's own code
-            self.failure = f"counting {name} failed: {_sentence(error)}"
+            self.failure = f"counting {name} failed: {typed_line(error)}"
             return result
         self._note(self._described(call, work))
         return result
@@ -379,7 +379,3 @@ def _torch_work(
             f"the formula registered with torch for {call.name} failed: {error}"
         ) from error
     return Work.of_products(flops, call)
-
-
-def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

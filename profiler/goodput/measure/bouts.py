@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 
+from goodput.errors import first_line
 from goodput.measure.clock import Clock, Stopwatch
 from goodput.measure.samples import Samples
 from goodput.measure.statistics import median, spread
@@ -291,8 +292,7 @@ class _Contest:
             hopeless = 0.0 if confirming else self._best(group) / _FAR_BELOW
             samples = bout(result.candidate, self._bench.stopwatch, protocol, seconds, hopeless)
         except CANNOT_RUN as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.unable[result.candidate.label] = reason
+            self.unable[result.candidate.label] = first_line(error)
             self.running[group].remove(result)
             return
         result.ran(start, self._bench.clock.now(), self._bench.taken_since(others))
