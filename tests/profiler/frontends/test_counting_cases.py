@@ -4,7 +4,7 @@ Each truth is written out by hand: 2 FLOP a multiply-add (8 a complex one), conv
 padding taps, attention over all pairs (dense) and over the unmasked ones (exact).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +23,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def forgotten_compilers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # torch remembers every backend it compiled with, and goodput run counts no such program live.
+    # It would wrap two methods of every module for good as well.
+    monkeypatch.setattr(nn.Module, "___needs_generation_tag_patch", False, raising=False)
+    from torch._dynamo.eval_frame import cached_backends
+
+    before = dict(cached_backends)
+    yield
+    cached_backends.clear()
+    cached_backends.update(before)
 
 
 @dataclass(frozen=True)
