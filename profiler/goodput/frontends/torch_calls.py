@@ -107,8 +107,8 @@ def signature(value: Any) -> Any:
     """
     kind = type(value)
     if kind is torch.Tensor or kind is torch.nn.Parameter:
-        if value.layout is not torch.strided:
-            raise TypeError("what a sparse tensor holds is no part of its shape")
+        if value.layout is not torch.strided or value.is_nested:
+            raise TypeError("what a sparse or nested tensor holds is no part of its shape")
         return value.shape, value.stride(), value.dtype, is_zero(value), value.is_cuda
     if kind is list or kind is tuple:
         return tuple([signature(item) for item in value])
@@ -117,6 +117,25 @@ def signature(value: Any) -> Any:
     if kind in _NUMBERS:
         return kind, value  # 1, 1.0 and True are equal, and no formula's same
     raise TypeError(f"a {kind.__name__} is no part of a signature")
+
+
+def call_key(func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
+    """What equal calls are looked up by; None where shapes do not say all."""
+    if "attention" in name_of(func):
+        return None
+    try:
+        return func, signature(args), signature((*kwargs, *kwargs.values())), signature(result)
+    except TypeError:
+        return None
+
+
+def part_of(value: Any, place: int) -> Any:
+    """A part of a nested tensor, as a batch of one, without memory; other values as they are."""
+    if isinstance(value, list | tuple):
+        return type(value)(part_of(item, place) for item in value)
+    if not (isinstance(value, torch.Tensor) and value.is_nested):
+        return value
+    return value[place].to("meta").unsqueeze(0)
 
 
 def argument(value: Any) -> Argument:
@@ -131,7 +150,12 @@ def argument(value: Any) -> Argument:
 
 
 def spec(tensor: torch.Tensor) -> TensorSpec:
-    """Shape, dtype and strides of a tensor; no strides where its layout has none."""
+    """Shape, dtype and strides of a tensor; no strides where its layout has none.
+
+    The parts of a nested tensor have shapes of their own: it is told as its elements in a row.
+    """
+    if tensor.is_nested:
+        return TensorSpec((tensor.numel(),), dtype_name(tensor.dtype))
     strides = tuple(tensor.stride()) if tensor.layout is torch.strided else ()
     return TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), strides)
 

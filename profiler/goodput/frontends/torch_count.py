@@ -58,6 +58,11 @@ class Step:
     inputs: Inputs = ()
     train: bool | None = None
 
+    @property
+    def root(self) -> torch.nn.Module | None:
+        """The module that is called, which holds all that runs; None for a function."""
+        return self.call if isinstance(self.call, torch.nn.Module) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -90,7 +95,8 @@ def count_step(step: Step) -> Count:
         NotMeasuredError: it could not be counted.
         UsageError: the program failed by itself.
     """
-    with hollow_modules():
+    # A module that is there is made hollow first: under the modes that would take longer.
+    with nullcontext() if step.root is None else hollow_modules(step.root):
         found = on_shapes(lambda: Step(step.call, hollow(step.inputs), step.train))
     return found if isinstance(found, Count) else on_values(lambda: step, found)
 
@@ -101,7 +107,7 @@ def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
     try:
         with _as_written(), autocast_here(), on_cpu(lambda: tensors.inside), tensors, watch:
             step = make()
-            with hollow_modules():
+            with hollow_modules(step.root):
                 counter = _settled(step, watch)
     except GoodputError:
         raise
@@ -164,7 +170,7 @@ def _settled(step: Step, watch: AttentionWatch) -> WorkCounter:
 
 
 def _counted(step: Step, watch: AttentionWatch, optimizers: _Optimizers) -> WorkCounter:
-    modules = ModuleWatch()
+    modules = ModuleWatch(root=step.root)
     counter = WorkCounter(Surroundings(lambda: modules.current, lambda: optimizers.task), watch)
     modules.start()
     try:
@@ -214,7 +220,7 @@ def _wanting(result: Any) -> Iterator[torch.Tensor]:
 @contextmanager
 def _mode_of(step: Step) -> Iterator[None]:
     """Training or evaluation, as asked for; a module is left in the mode it was in."""
-    module = step.call if isinstance(step.call, torch.nn.Module) else None
+    module = step.root
     if step.train is None:
         yield
         return

@@ -23,6 +23,9 @@ _STAYS = frozenset({"cpu", "meta"})
 _Tensor: Any = torch.Tensor
 _Base: Any = torch.Tensor.__base__
 
+_CHECKS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+"""How torch's Python code asks whether a mode or a subclass wants a call, the first by a list."""
+
 _MOVES = frozenset({_Tensor.cuda, _Tensor.pin_memory})
 _LOWERED = frozenset(
     {
@@ -142,28 +145,24 @@ def open_functions() -> Iterator[None]:
     attention in `multi_head_attention_forward`, or all that a backward pass recomputes.
     """
 
-    def overridden(*values: Any) -> bool:
-        return any(isinstance(v, torch.Tensor) and type(v) not in _PLAIN for v in values)
+    def unless_plain(check: Callable[..., bool], *, opened: bool) -> Callable[..., bool]:
+        def overridden(*values: Any) -> bool:
+            found = values[0] if opened else values
+            plain = all(type(v) in _PLAIN or not isinstance(v, torch.Tensor) for v in found)
+            return not plain and check(*values)
 
-    def overridden_in(values: Any) -> bool:
-        return overridden(*values)
+        return overridden
 
-    checks = {
-        "has_torch_function": overridden_in,
-        "has_torch_function_unary": overridden,
-        "has_torch_function_variadic": overridden,
-    }
     homes: tuple[Any, ...] = (functional, torch.functional, torch.autograd, torch._tensor)  # noqa: SLF001
-    before = [(home, name, vars(home).get(name)) for home in homes for name in checks]
+    found = [(home, name) for home in homes for name in _CHECKS if hasattr(home, name)]
+    before = [getattr(home, name) for home, name in found]
     try:
-        for home, name, was in before:
-            if was is not None:
-                setattr(home, name, checks[name])
+        for (home, name), check in zip(found, before, strict=True):
+            setattr(home, name, unless_plain(check, opened=name == _CHECKS[0]))
         yield
     finally:
-        for home, name, was in before:
-            if was is not None:
-                setattr(home, name, was)
+        for (home, name), check in zip(found, before, strict=True):
+            setattr(home, name, check)
 
 
 @contextmanager

@@ -20,13 +20,17 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 @contextmanager
-def hollow_modules() -> Iterator[None]:
-    """Inside, every living module and optimizer holds shapes instead of values."""
+def hollow_modules(root: torch.nn.Module | None = None) -> Iterator[None]:
+    """Inside, modules and optimizers hold shapes instead of values.
+
+    Args:
+        root: the only module that runs, with what is inside it; without one they are all that live.
+    """
     twins: dict[int, torch.Tensor] = {}
     with ExitStack() as stack:
-        for module in living_modules():
+        for module in living_modules() if root is None else root.modules():
             stack.enter_context(_hollow_module(module, twins))
-        for optimizer in living_optimizers():
+        for optimizer in living_optimizers() if root is None else ():
             stack.enter_context(_hollow_optimizer(optimizer, twins))
         yield
 

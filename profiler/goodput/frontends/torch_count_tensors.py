@@ -47,6 +47,9 @@ _FACTORS = (
 )
 _INDEXED = frozenset({"aten::index", "aten::index_put", "aten::index_put_"})
 _BUFFERS = 12
+_MADE: dict[Any, Any] = {}
+"""The form of the result of each call seen: torch's own rules, in Python, are slow."""
+
 _Kwargs = dict[str, Any]
 
 
@@ -72,13 +75,17 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         self.scalars = 0
         self.bytes = 0
         self.inside = False
-        self._made: dict[Any, tuple[Any, Any, torch.dtype]] = {}
         self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._emptied: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled while it is on, so it needs no guard against that, a costly one."""
+        return False
+
+    @classmethod
     def ignore_compile_internals(cls) -> bool:
-        """What the program compiled runs as it was written: see `eager_code`."""
+        """What the program compiled runs as it was written all the same."""
         return True
 
     def __torch_dispatch__(
@@ -133,17 +140,19 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         if not _makes_new(func):
             return func(*args, **kwargs)
         try:
-            key = func, signature(args), signature((*kwargs, *kwargs.values()))
+            named = signature((*kwargs, *kwargs.values()))
+            # Whole numbers over a number are of the default dtype.
+            key = func, signature(args), named, torch.get_default_dtype()
         except TypeError:
             return func(*args, **kwargs)
-        made = self._made.get(key)
+        made = _MADE.get(key)
         if made is None:
             result = _on_meta(func, args, kwargs)
-            if type(result) is torch.Tensor:
-                self._made[key] = result.shape, result.stride(), result.dtype
+            form = _form(result)
+            if form is not None:
+                _MADE[key] = form
             return result
-        shape, stride, dtype = made
-        return torch.empty_strided(shape, stride, dtype=dtype, device=_META)
+        return _of_form(made)
 
     def _on_shapes(self, func: Any, name: str, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
         """`func` with a twin without memory in the place of each real tensor."""
@@ -265,6 +274,23 @@ def _kinds(args: tuple[Any, ...], kwargs: _Kwargs) -> tuple[bool, bool]:
         else:
             real = True
     return hollow, real
+
+
+def _form(result: Any) -> Any:
+    """Shape, strides and dtype of a result, or a list of forms; None where it is no tensor."""
+    if type(result) is torch.Tensor:
+        return result.shape, result.stride(), result.dtype
+    if type(result) is tuple and all(type(item) is torch.Tensor for item in result):
+        return [_form(item) for item in result]
+    return None
+
+
+def _of_form(form: Any) -> Any:
+    """New hollow tensors of a form."""
+    if isinstance(form, list):
+        return tuple(_of_form(item) for item in form)
+    shape, stride, dtype = form
+    return torch.empty_strided(shape, stride, dtype=dtype, device=_META)
 
 
 def _on_meta(func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:

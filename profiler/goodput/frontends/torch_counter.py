@@ -27,7 +27,7 @@ from goodput.frontends.torch_attention import (
     Share,
     share_of,
 )
-from goodput.frontends.torch_calls import CallTranslator, signature, tensors_in
+from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, tensors_in
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_private import (
     NO_TASK,
@@ -87,16 +87,6 @@ class _Counted:
     work: Work | None
     product: Contraction | None
     convolution: Convolution | None
-
-
-def _key(func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
-    """What equal calls are looked up by; None where shapes do not say all."""
-    if "attention" in name_of(func):
-        return None
-    try:
-        return func, signature(args), signature((*kwargs, *kwargs.values())), signature(result)
-    except TypeError:
-        return None
 
 
 def _largest(found: Mapping[str, set[_Problem]]) -> tuple[_Problem, ...]:
@@ -266,13 +256,29 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def _count(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
         """Notes one call; what equal calls do is worked out once."""
         with plain_functions():
-            key = _key(func, args, kwargs, result)
+            key = call_key(func, args, kwargs, result)
+            if key is None and any(tensor.is_nested for tensor in tensors_in(args)):
+                self._count_parts(func, args, kwargs)
+                return
             counted = None if key is None else self._known.get(key)
             if counted is None:
                 counted = self._counted(func, args, kwargs, result)
                 if key is not None:
                     self._known[key] = counted
         self._note(counted)
+
+    def _count_parts(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> None:
+        """Counts an operator on nested tensors as the ones that it does on each of their parts."""
+        nested = next(tensor for tensor in tensors_in(args) if tensor.is_nested)
+        for place in range(nested.size(0)):
+            parts = tuple(part_of(value, place) for value in args)
+            named = {name: part_of(value, place) for name, value in kwargs.items()}
+            try:
+                with self:
+                    func(*parts, **named)
+            except RuntimeError:  # it takes nested tensors apart or together, and a part is none
+                self._note(self._described(Call(name_of(func)), work_of(Call(name_of(func)))))
+                return
 
     def _counted(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> _Counted:
         call = self._translator.call(func, args, kwargs, result)

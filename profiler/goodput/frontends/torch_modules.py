@@ -41,6 +41,10 @@ def module_names() -> dict[int, str]:
     return names
 
 
+def _names_in(root: torch.nn.Module) -> dict[int, str]:
+    return {id(module): name for name, module in root.named_modules()}
+
+
 def living_modules() -> list[torch.nn.Module]:
     """Every module that there is."""
     return [item for item in gc.get_objects() if _is_module(item)]
@@ -75,10 +79,15 @@ class ModuleWatch:
 
     Args:
         mark: makes a context that is open while the named module runs.
+        root: the only module that runs, with what is inside it; without one all living modules
+            are named, which takes a scan of all objects.
     """
 
-    def __init__(self, mark: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self, mark: Callable[[str], Any] | None = None, root: torch.nn.Module | None = None
+    ) -> None:
         self._mark = mark
+        self._root = root
         self._names: dict[int, str] = {}
         self._handles: list[Any] = []
         self._local = threading.local()
@@ -91,7 +100,7 @@ class ModuleWatch:
 
     def start(self) -> None:
         """Scans for names and installs the hooks."""
-        self._names = module_names()
+        self._names = module_names() if self._root is None else _names_in(self._root)
         self._local = threading.local()
         if compile_is_used():
             warnings.filterwarnings("ignore", message=_HOOK_WARNING)
