@@ -120,8 +120,11 @@ def _with_both_float8(rates: Mapping[str, float]) -> dict[str, float]:
 
 
 def nearest_names(name: str) -> tuple[str, ...]:
-    """At most three aliases that look like `name`, best first."""
-    return tuple(difflib.get_close_matches(name, list(_by_alias()), n=3, cutoff=0.5))
+    """At most three aliases that hold or look like `name`, best first."""
+    known = list(_by_alias())
+    inside = [alias for alias in known if name and name.lower() in alias.lower()]
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return tuple(dict.fromkeys([*inside, *close]))[:3]
 
 
 def capacity_from_datasheet(device: DeviceIdentity) -> Capacity:

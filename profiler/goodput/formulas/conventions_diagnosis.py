@@ -15,7 +15,7 @@ from itertools import combinations
 
 from goodput.errors import UsageError
 from goodput.formulas.architecture import Architecture
-from goodput.formulas.conventions import CONVENTIONS
+from goodput.formulas.conventions import CONVENTIONS, MACS
 from goodput.formulas.conventions_bridge import TEXTS
 from goodput.formulas.conventions_choices import Choices, choices_of, evaluate
 from goodput.formulas.conventions_closed import inapplicable
@@ -28,6 +28,8 @@ _PREFIXES = " kMGTPE"
 _SLACK = Fraction(1, 10**12)
 _MOST = 2
 """Deviations that are tried together."""
+
+_SPARSE = "sparse peak (twice the dense one)"
 
 _DECISIONS: tuple[dict[str, object], ...] = (
     {"windows": False, "pairs": "dense"},
@@ -59,12 +61,14 @@ class Figure:
         quantity: `MFU`, `FLOP/s` (per device) or `FLOP` (per token).
         value: in base units, ratios 1.0 = 100 %.
         half_unit: half of its last place: how far a rounded figure may be off.
+        decimals: digits behind its point.
     """
 
     text: str
     quantity: str
     value: Fraction
     half_unit: Fraction
+    decimals: int = 0
 
     def holds(self, value: Fraction) -> bool:
         """Whether `value`, rounded likewise, is this figure."""
@@ -115,6 +119,7 @@ class _Numerator:
     """A convention with deviations, and its count."""
 
     convention: str
+    place: int
     deviations: tuple[_Deviation, ...]
     choices: Choices
     flops: int
@@ -134,11 +139,18 @@ class _Match:
         return Explanation(self.numerator.convention, texts, float(self.value))
 
     @property
+    def order(self) -> tuple[int, int, int]:
+        """Fewer deviations first, then the more usual, each on the more usual convention."""
+        place = self.numerator.place
+        rank = sum(one.rank for one in self.deviations) + 2 * place
+        return len(self.deviations), rank, place
+
+    @property
     def twins(self) -> set[object]:
         """What another way to say the same has in common with this one."""
         texts = frozenset(one.text for one in self.deviations)
-        factor = math.prod(one.factor for one in self.deviations)
-        return {(self.value, texts), (self.numerator.choices, factor)}
+        peaks = frozenset(one.text for one in self.deviations if not one.choices)
+        return {(self.value, texts), (self.numerator.choices, peaks)}
 
 
 def figure(text: str) -> Figure:
@@ -165,7 +177,7 @@ def figure(text: str) -> Figure:
     scale = Fraction(1, 100) if unit == "%" else Fraction(1000) ** _power(unit)
     half = Fraction(1, 2 * 10 ** len(decimals or "")) * scale
     quantity = "MFU" if unit == "%" else unit.lstrip(_PREFIXES)
-    return Figure(text.strip(), quantity, value * scale, half)
+    return Figure(text.strip(), quantity, value * scale, half, len(decimals or ""))
 
 
 def _power(unit: str) -> int:
@@ -190,17 +202,15 @@ def explanations(
     scale = _scale(reported, speed) / tokens
     factors = list(_combined(_factors(reported, speed), _MOST))
     found = []
-    for place, numerator in enumerate(_numerators(model, tokens)):
+    for numerator in _numerators(model, tokens):
         for beside in factors:
             chosen = (*numerator.deviations, *beside)
             if len(chosen) > _MOST:
                 break  # they only get longer
             value = numerator.flops * scale * math.prod(one.factor for one in beside)
             if reported.holds(value):
-                order = (len(chosen), sum(one.rank for one in chosen), place)
-                found.append((order, _Match(numerator, chosen, value)))
-    found.sort(key=lambda item: item[0])
-    return tuple(_simplest(match for _, match in found))
+                found.append(_Match(numerator, chosen, value))
+    return tuple(_simplest(sorted(found, key=lambda match: match.order)))
 
 
 def _simplest(found: Iterable[_Match]) -> Iterator[Explanation]:
@@ -247,8 +257,9 @@ def _numerators(model: Architecture, tokens: int) -> Iterator[_Numerator]:
         _Deviation(TEXTS[list(choices.items())[-1]], rank, choices)
         for rank, choices in enumerate(_DECISIONS)
     ]
-    for convention in CONVENTIONS:
-        if inapplicable(model, convention):
+    for place, convention in enumerate(CONVENTIONS):
+        # Multiply-adds are a deviation: that a share of a peak is in them is a mistake.
+        if convention == MACS or inapplicable(model, convention):
             continue
         base = choices_of(convention, model)
         counts: dict[frozenset[int], int] = {}
@@ -259,7 +270,7 @@ def _numerators(model: Architecture, tokens: int) -> Iterator[_Numerator]:
             ranks = frozenset(one.rank for one in chosen)
             counts[ranks] = evaluate(model, tokens, choices)
             if all(counts.get(ranks - {rank}) != counts[ranks] for rank in ranks):
-                yield _Numerator(convention, chosen, choices, counts[ranks])
+                yield _Numerator(convention, place, chosen, choices, counts[ranks])
 
 
 def _applied(base: Choices, chosen: Iterable[_Deviation]) -> Choices | None:
@@ -275,14 +286,15 @@ def _applied(base: Choices, chosen: Iterable[_Deviation]) -> Choices | None:
 def _factors(reported: Figure, speed: Speed | None) -> list[_Deviation]:
     """What is wrong with the peak, or with whose tokens they are; the usual first.
 
-    The peak of another device is the rarest, and there are many: it ranks last.
+    A sparse peak is the most usual of all mistakes. The peak of another device is the rarest, and
+    there are many: it ranks last.
     """
     first = len(_DECISIONS)
     every = _of_the_peak(speed) if reported.quantity == "MFU" and speed is not None else []
     if reported.quantity != "FLOP":
         every = [*every[:2], *_OF_A_NODE, *every[2:]]
     return [
-        _Deviation(text, first + rank, factor=factor, kind=kind)
+        _Deviation(text, 0 if text == _SPARSE else first + rank, factor=factor, kind=kind)
         for rank, (text, factor, kind) in enumerate(every)
     ]
 
@@ -297,7 +309,7 @@ def _of_the_peak(speed: Speed) -> list[tuple[str, Fraction, str]]:
     """The wrong peaks, each with what it makes of the figure."""
     assert speed.peak is not None  # noqa: S101 - an MFU has one
     own = Fraction(speed.peak)
-    wrong = [("sparse peak (twice the dense one)", 2 * own), ("half of the dense peak", own / 2)]
+    wrong = [(_SPARSE, 2 * own), ("half of the dense peak", own / 2)]
     wrong += [(f"peak of {mode}", Fraction(peak)) for mode, peak in speed.other_modes.items()]
     wrong += [(f"peak of {names}", Fraction(peak)) for names, peak in _same_peaks(speed)]
     return [(text, own / peak, "peak") for text, peak in wrong if peak != own]
