@@ -84,7 +84,7 @@ def _flop_counter_terms(every: tuple[Counts, ...]) -> Iterable[Term]:
     unlisted = [one for one in every if one.operator not in FLOP_COUNTER_OPERATORS and one.seen]
     names = ", ".join(dict.fromkeys(one.operator for one in unlisted))
     yield Term("recompute", "recomputation counted", again)
-    yield Term("fifth_product", "products that a backward kernel repeats", beyond)
+    yield Term("fifth_product", "products repeated backward", beyond)
     yield Term("unlisted", f"no formula there: {names}", -sum(one.seen for one in unlisted))
 
 

@@ -310,15 +310,15 @@ def _of_the_peak(speed: Speed) -> list[tuple[str, Fraction, str]]:
     assert speed.peak is not None  # noqa: S101 - an MFU has one
     own = Fraction(speed.peak)
     wrong = [(_SPARSE, 2 * own), ("half of the dense peak", own / 2)]
-    wrong += [(f"peak of {mode}", Fraction(peak)) for mode, peak in speed.other_modes.items()]
-    wrong += [(f"peak of {names}", Fraction(peak)) for names, peak in _same_peaks(speed)]
+    for others in (speed.other_modes, speed.other_devices):
+        wrong += [(f"peak of {names}", Fraction(peak)) for names, peak in _same_peaks(others)]
     return [(text, own / peak, "peak") for text, peak in wrong if peak != own]
 
 
-def _same_peaks(speed: Speed) -> Iterator[tuple[str, float]]:
-    """Other devices' peaks, each once, with the devices that have it."""
+def _same_peaks(peaks: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Each peak once, with the modes or devices that have it."""
     names: dict[float, list[str]] = {}
-    for name, peak in speed.other_devices.items():
+    for name, peak in peaks.items():
         names.setdefault(peak, []).append(name)
     for peak, own in names.items():
         others = f" or {len(own) - 1} more" if len(own) > 1 else ""
