@@ -59,6 +59,8 @@ def frameworks_after(code: str) -> set[str]:
         "from goodput.cli import main; main(['count', '--help'])",
         "from goodput.cli import main; main(['count', 'nothing'])",
         "from goodput.cli import main; main(['show', 'no-such-file'])",
+        "from goodput.cli import main; main(['reconcile', '--help'])",
+        "from goodput.cli import main; main(['reconcile', 'hf:no-such-file'])",
         "from goodput.cli import main; main(['peak', '--help'])",
         "from goodput.cli import main; main(['peak', '--list'])",
         "from goodput.cli import main; main(['peak', '--diff', 'no-such-file', 'nor-this'])",

@@ -19,6 +19,10 @@ from goodput.errors import GoodputError
 COMMANDS = {
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
     "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
+    "reconcile": (
+        "goodput.commands.reconcile",
+        "Say why the numbers of others differ, term by term.",
+    ),
     "run": ("goodput.commands.run", "Run a script and report its goodput."),
     "show": ("goodput.commands.show", "Report on a recording or a torch.profiler trace."),
 }

@@ -12,7 +12,7 @@ import click
 
 from goodput.capacity.profile import Capacity
 from goodput.errors import UsageError
-from goodput.formulas.conventions import CONVENTIONS
+from goodput.formulas.conventions import CONVENTIONS, check_by_operator
 from goodput.report.views import VIEWS
 
 STDOUT = "-"
@@ -31,11 +31,12 @@ class ReportOptions:
     markdown: str | None
 
     def __post_init__(self) -> None:
-        """Checks that one report at most goes to stdout.
+        """Checks that one report at most goes to stdout, and that operators have the convention.
 
         Raises:
-            UsageError: both JSON and Markdown should.
+            UsageError: both JSON and Markdown should, or the convention is a formula on a model.
         """
+        check_by_operator(self.convention)
         if self.json == STDOUT and self.markdown == STDOUT:
             raise UsageError("only one of --json - and --markdown - can have stdout; name a file")
 

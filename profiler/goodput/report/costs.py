@@ -125,7 +125,7 @@ def costs_of(
     groups, _ = group_of(table, "operator", "shapes", "mode", "phase")
     seconds = median_by(groups, table.device_seconds)
     preempted = np.maximum(table.device_seconds - PREEMPTED_FACTOR * seconds, 0.0)
-    useful_flops, recompute_flops, padding_flops = _flops(table, convention)
+    useful_flops, recompute_flops, padding_flops = _flops(trace, convention)
     executed = useful_flops + recompute_flops + padding_flops
     roof = _roof_by_row(trace, capacity)
     compute = np.where(executed > 0, executed / roof, 0.0)
@@ -166,16 +166,20 @@ def _rates_by_row(trace: Trace, shape_rates: ShapeRates) -> Floats:
     return rates[groups] if len(table) else np.zeros(0)
 
 
-def _flops(table: Invocations, convention: str) -> tuple[Floats, Floats, Floats]:
+def _flops(trace: Trace, convention: str) -> tuple[Floats, Floats, Floats]:
     """Useful, recompute and padding FLOPs: what runs in the recompute phase is never useful."""
-    dense = conventions.check(convention) == conventions.DENSE_ATTENTION
-    counted = (table.dense_flops if dense else table.flops).astype(np.float64)
-    again = table.phase == Phase.RECOMPUTE
-    useful = np.where(again, 0.0, counted)
-    recompute = table.recompute_flops + np.where(again, counted, 0.0)
-    # Under dense-attention the masked pairs are useful already, so they are not padding too.
-    padding = table.padding_flops * (0.0 if dense else 1.0)
-    return useful, recompute.astype(np.float64), padding.astype(np.float64)
+    table = trace.invocations
+    listed = [name in conventions.FLOP_COUNTER_OPERATORS for name in trace.strings]
+    counted = conventions.Counted(
+        flops=table.flops.astype(np.float64),
+        dense_flops=table.dense_flops.astype(np.float64),
+        recompute_flops=table.recompute_flops.astype(np.float64),
+        padding_flops=table.padding_flops.astype(np.float64),
+        again=(table.phase == Phase.RECOMPUTE).astype(np.float64),
+        listed=np.array(listed, dtype=np.float64)[table.operator],
+    )
+    split = conventions.split(counted, convention)
+    return split.useful, split.recompute, split.padding
 
 
 def _at_roof(flops: Floats, roof: Floats) -> Floats:

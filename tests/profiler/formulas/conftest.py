@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import strategies as st
 
+from goodput.formulas.architecture import Architecture, Attention, FeedForward, Layer
 from goodput.work import Argument, Call, TensorSpec
 
 
@@ -73,3 +75,59 @@ def named() -> Callable[[str, int], str]:
         return plain[0].arguments[place].name
 
     return name
+
+
+@st.composite
+def _architecture(draw: st.DrawFn) -> Architecture:
+    """Any language model: grouped and latent heads, windows, experts, tied or not."""
+    heads = draw(st.integers(1, 6))
+    kv_heads = draw(st.sampled_from([n for n in range(1, heads + 1) if heads % n == 0]))
+    is_latent = draw(st.booleans())
+    sizes = st.integers(1, 9)
+
+    def attention() -> Attention:
+        rotary = draw(st.integers(0, 3)) if is_latent else 0
+        return Attention(
+            heads=heads,
+            kv_heads=heads if is_latent else kv_heads,
+            head_dim=rotary + draw(sizes),
+            value_dim=draw(sizes),
+            window=draw(st.none() | st.integers(1, 40)),
+            query_rank=draw(st.integers(0, 5)) if is_latent else 0,
+            kv_rank=draw(sizes) if is_latent else 0,
+            rotary_dim=rotary,
+        )
+
+    def block() -> FeedForward:
+        experts = draw(st.integers(0, 6))
+        if not experts:
+            return FeedForward(draw(sizes), gated=draw(st.booleans()))
+        return FeedForward(
+            draw(sizes),
+            gated=draw(st.booleans()),
+            experts=experts,
+            active=draw(st.integers(1, experts)),
+            shared=draw(st.integers(0, 9)),
+            shared_gate=draw(st.booleans()),
+            expert_vectors=draw(st.integers(0, 9)),
+        )
+
+    def layer() -> Layer:
+        return Layer(draw(st.integers(1, 3)), attention(), block(), draw(st.integers(0, 30)))
+
+    return Architecture(
+        family="any",
+        hidden=heads * draw(sizes),
+        vocabulary=draw(st.integers(1, 300)),
+        layers=tuple(layer() for _ in range(draw(st.integers(1, 3)))),
+        tied=draw(st.booleans()),
+        positions=draw(st.integers(0, 40)),
+        vectors=draw(st.integers(0, 50)),
+        prediction_layers=draw(st.integers(0, 2)),
+    )
+
+
+@pytest.fixture(scope="session")
+def architectures() -> st.SearchStrategy[Architecture]:
+    """What property tests of conventions draw their models from."""
+    return _architecture()
