@@ -44,6 +44,9 @@ _SEED = 21
 _BLOCK_ELEMENTS = 1 << 25
 """Elements that are widened to float64 at a time."""
 
+_POISONED_PIECES, _POISONED_BYTES = 64, 1 << 24
+"""Pieces of freed memory that are poisoned, and their bytes where that is more than one piece."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
@@ -176,10 +179,17 @@ def poison(dtype: torch.dtype) -> float:
 
 
 def poison_allocator(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> None:
-    """Free memory of this size full of poison: the next result is made in it, most likely."""
+    """Free memory of this size full of poison: the next result is made in it, most likely.
+
+    An allocator may hold several such pieces, one with an older right result in it. So many are
+    taken at once, unless they are large.
+    """
     import torch
 
-    torch.full(shape, poison(dtype), dtype=dtype, device=device)
+    size = max(math.prod(shape) * dtype.itemsize, 1)
+    count = max(1, min(_POISONED_PIECES, _POISONED_BYTES // size))
+    pieces = [torch.full(shape, poison(dtype), dtype=dtype, device=device) for _ in range(count)]
+    pieces.clear()
 
 
 def whole(result: torch.Tensor) -> bool:
