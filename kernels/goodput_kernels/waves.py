@@ -15,6 +15,9 @@ TILES = ((128, 256), (256, 128), (192, 192), (256, 192), (320, 128))
 PAIRED_TILES = ((256, 256), (256, 128), (256, 192))
 """Tiles of two units together: Blackwell's pairs; also MI300's of one."""
 
+KINDS = ("cuda", "hip")
+"""Kinds of devices that work in waves."""
+
 MOST_WAVES = 8
 """Waves in the largest product."""
 

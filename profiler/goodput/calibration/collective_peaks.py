@@ -23,9 +23,9 @@ TIMEOUT_SECONDS = 120.0
 _CPU_RANKS = 2
 
 
-def ranks_of(torch_device: str, device_count: int) -> int:
+def ranks_of(device_count: int, *, on_cpu: bool) -> int:
     """How many ranks a host has: one for each device; two on a CPU, whose link is its memory."""
-    return _CPU_RANKS if torch_device == "cpu" else device_count
+    return _CPU_RANKS if on_cpu else device_count
 
 
 def measure_collectives(
@@ -39,7 +39,7 @@ def measure_collectives(
     """
     if ranks < _CPU_RANKS:
         return ()
-    backend = "gloo" if around.target.torch_device == "cpu" else "nccl"
+    backend = "gloo" if around.target.on_cpu else "nccl"
     try:
         rows = _run(ranks, backend, sizes)
     except (OSError, subprocess.SubprocessError, json.JSONDecodeError) as error:

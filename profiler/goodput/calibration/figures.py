@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from goodput.calibration import validity
 from goodput.calibration.plan import Figure
-from goodput.calibration.questions import Source, Target
+from goodput.calibration.questions import Source
+from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import full_row_of
 from goodput.capacity.measurement import (
     BURST,
@@ -127,7 +128,7 @@ def _checks(
     readings: tuple[Reading, ...],
     regime: str,
 ) -> list[Check]:
-    on_cpu = around.target.torch_device == "cpu"
+    on_cpu = around.target.on_cpu
     limits = validity.CPU_LIMITS if on_cpu else validity.DEVICE_LIMITS
     found = [validity.steady(bouts, limits), validity.without_drift(bouts, limits)]
     if regime == BURST:

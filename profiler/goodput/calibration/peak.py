@@ -11,7 +11,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from types import FrameType
 from typing import Any
 
@@ -19,16 +18,22 @@ from goodput.calibration import cache
 from goodput.calibration.bench import open_bench, other_frameworks, target_of
 from goodput.calibration.cache import Profile
 from goodput.calibration.collective_peaks import measure_collectives, ranks_of
-from goodput.calibration.device import best_device, device_count, driver_name, software_versions
+from goodput.calibration.device import (
+    best_device,
+    device_count,
+    driver_name,
+    free_bytes,
+    software_versions,
+)
 from goodput.calibration.figures import Circumstances
 from goodput.calibration.keeping import keep, stored
 from goodput.calibration.laying import Found, lay_down, peaks_of
 from goodput.calibration.plan import ALL_MODES, FULL, QUICK, SECONDS, STANDARD, Plan, plan_of
 from goodput.calibration.proving import Proof, zeros_ratios
-from goodput.calibration.questions import Target
 from goodput.calibration.sizes import leave_out_slow, most_flops, rates_of
 from goodput.calibration.surroundings import surroundings
 from goodput.calibration.sustained import sustain
+from goodput.calibration.ways import Target
 from goodput.capacity.measurement import SCALED, Measurement, Peaks
 from goodput.device import DeviceIdentity
 from goodput.errors import NotMeasuredError, UsageError
@@ -82,15 +87,10 @@ def measure_peaks(
     unknown = [mode for mode in dtypes if mode not in ALL_MODES]
     if unknown:
         raise UsageError(f"there is no dtype {unknown[0]!r}; take some of {', '.join(ALL_MODES)}")
-    if find_spec("torch") is None:
-        raise NotMeasuredError(
-            "no framework is installed, and without one there is nothing to measure with; "
-            "pip install 'goodput-profiler[torch]'"
-        )
     clock = HostClock()
     begin, asked_at = clock.now(), clock.epoch()
     told = progress or (lambda _: None)
-    device, software = best_device(), software_versions()
+    (device, framework), software = best_device(), software_versions()
     folder = cache.directory()
     path = cache.path_of(device, software, folder)
     told("waiting for other measurements on this host")
@@ -101,7 +101,7 @@ def measure_peaks(
         if meanwhile is not None:
             return meanwhile
         begin += clock.now() - before
-        job = _Job(level, device, software, clock, told, begin, list(notes))
+        job = _Job(level, device, framework, software, clock, told, begin, list(notes))
         profile, peaks = job.run(dtypes, known)
         trouble = keep(path, profile, unlocked)
     return replace(peaks, warnings=(*peaks.warnings, *trouble))
@@ -126,6 +126,7 @@ class _Job:
 
     level: str
     device: DeviceIdentity
+    framework: str
     software: dict[str, str]
     clock: Clock
     progress: Progress
@@ -140,9 +141,9 @@ class _Job:
 
     def run(self, asked: tuple[str, ...], known: Profile | None) -> tuple[Profile, Peaks]:
         """Measure, and lay down what was found beside what is `known`."""
-        target = target_of(self.device)
+        target = target_of(self.device, self.framework)
         on_nvidia = self.device.kind == "cuda"
-        gpu = driver_name() if on_nvidia else ""
+        gpu = driver_name(self.framework) if on_nvidia else ""
         others = other_processes(os.getpid(), gpu) if on_nvidia else ()
         watch = ClockWatch(self.clock, gpu) if on_nvidia else nullcontext()
         with (
@@ -193,15 +194,15 @@ class _Job:
         for mode in modes[: _SUSTAINED_MODES[self.level]]:
             winner = self._winners()[f"flops {mode}"].candidate
             self.sustained[mode] = sustain(winner, _SUSTAINED_SECONDS[self.level], bench)
-        if self.level == FULL:
+        if self.level == FULL and target.by_torch:
             self._measure_collectives(target, bench)
-        if target.torch_device != "cpu":
+        if not target.on_cpu:
             self.zeros = zeros_ratios(
                 tuple(modes), self.proof.outcome, self.plan.questions, target, bench, self._share()
             )
 
     def _measure_collectives(self, target: Target, bench: Bench) -> None:
-        ranks = ranks_of(target.torch_device, device_count())
+        ranks = ranks_of(device_count(), on_cpu=target.on_cpu)
         self.progress(f"collectives over {ranks} ranks")
         self.collectives = measure_collectives(ranks, self._around(target, bench))
 
@@ -287,11 +288,7 @@ class _Job:
 
 
 def _free_bytes(target: Target) -> int | None:
-    if target.torch_device == "cpu":
-        return None
-    from goodput.frontends import torch_device
-
-    return torch_device.free_bytes()
+    return None if target.on_cpu else free_bytes(target.framework)
 
 
 @contextmanager

@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from goodput.calibration import ways
 from goodput.calibration.questions import (
     UNKNOWN_CACHE,
     Questions,
     Source,
-    Target,
     ask_pointwise,
     ask_standard,
     footprints,
     standard_convolutions,
     standard_products,
 )
+from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import MIXES
 from goodput.work import Contraction
 from goodput_kernels import (
     attention,
-    convolution,
     grouped,
     irregular,
-    jax_memory,
+    jax_latency,
     latency,
     link,
     matmul,
@@ -37,7 +37,6 @@ from goodput_kernels import (
 from goodput_kernels.candidate import Candidate
 from goodput_kernels.operands import MODES
 from goodput_kernels.threads import on_threads
-from goodput_kernels.triton_presence import installed as triton_installed
 
 QUICK, STANDARD, FULL = "quick", "standard", "full"
 SECONDS = {QUICK: 20.0, STANDARD: 90.0, FULL: 300.0}
@@ -58,7 +57,7 @@ _NOT_ON_CPU = ("tf32", "float8_e4m3", "mxfp8", "nvfp4")
 """Modes that CPUs have no units for: some of them can be had there, emulated, if asked for."""
 
 _EXPERTS, _SKINNY_ROWS = 8, (1, 16, 64)
-_GROUPED_EDGE = {"cpu": 256, "cuda": 2048}
+_CPU_GROUPED_EDGE, _DEVICE_GROUPED_EDGE = 256, 2048
 _IRREGULAR_PAST_THE_CACHE = 2
 _LINK_SIZES = (1 << 12, 1 << 20, 1 << 26)
 _LARGEST_IRREGULAR = 1 << 28
@@ -104,7 +103,7 @@ def modes_of(level: str, asked: tuple[str, ...], target: Target) -> tuple[str, .
     """The math modes of a level, or those asked for; without asking, none that CPUs lack."""
     if asked:
         return tuple(dict.fromkeys(asked))
-    on_cpu = target.torch_device == "cpu"
+    on_cpu = target.on_cpu
     return tuple(m for m in _MODES[level] if not (on_cpu and m in _NOT_ON_CPU))
 
 
@@ -134,7 +133,7 @@ def plan_of(
     _ask_memory(plan, level, target)
     _ask_units(plan, target, 0.0 if sizes.get("float32") else most_flops("float32"))
     _ask_latency(plan, target)
-    if level != QUICK:
+    if level != QUICK and target.by_torch:
         _ask_irregular(plan, level, target)
         _ask_links(plan, target)
     return plan
@@ -148,24 +147,28 @@ def _ask_products(plan: Plan, mode: str, target: Target, most: float) -> None:
         shapes = (standard_products(target, most)[-1], *shapes[:_FEW])
     for m, n, k in shapes:
         source = Source(product=Contraction(1, m, n, k, mode))
-        plan.questions.ask_source(mode, source, target.torch_device)
+        plan.questions.ask_source(mode, source, target)
 
 
 def _ask_elsewhere(plan: Plan, level: str, mode: str, target: Target, most: float) -> None:
     """The kernels of other frameworks, at the largest shapes."""
-    device = target.torch_device
     *squares, last = standard_products(target, most)
-    shapes = squares[::-1] if device == "cpu" else [last, *_exact_products(target, most)[:_FEW]]
+    if target.on_cpu:
+        # XLA:CPU is at its best on results four times as large as the other libraries need.
+        edge = squares[-1][0]
+        shapes = [(2 * edge, 2 * edge, edge), *squares[::-1]]
+    else:
+        shapes = [last, *_exact_products(target, most)[:_FEW]]
     # Each shape is a program to compile.
     for m, n, k in shapes[:2] if level == QUICK else shapes:
         source = Source(product=Contraction(1, m, n, k, mode))
-        rivals = source.others(device)
+        rivals = source.others(target)
         plan.questions.ask(f"flops {mode}", rivals)
         plan.questions.sources.update({rival.label: source for rival in rivals})
 
 
 def _exact_products(target: Target, most: float) -> tuple[tuple[int, int, int], ...]:
-    if target.torch_device == "cpu":
+    if target.kind not in waves.KINDS or not target.units:
         return ()
     found = waves.exact_products(target.units, ks=(8192,))
     return tuple(shape for shape in found if 2 * shape[0] * shape[1] * shape[2] <= most)
@@ -173,23 +176,28 @@ def _exact_products(target: Target, most: float) -> tuple[tuple[int, int, int], 
 
 def _ask_variants(plan: Plan, level: str, mode: str, target: Target, most: float) -> None:
     """Convolution, attention, threads, batched, grouped and skinny products of one mode."""
-    device = target.torch_device
     rivals = [
         candidate
         for problem in standard_convolutions(mode, most)
-        for candidate in convolution.candidates(problem, device)
+        for candidate in ways.convolutions(target, problem)
     ]
     plan.ask(f"convolution {mode}", Figure("convolution", mode, "FLOP"), rivals)
+    if target.by_torch:
+        _ask_attention(plan, level, mode, target, most)
+        if target.on_cpu:
+            _ask_threads(plan, mode, target, most)
+    if level == FULL:
+        _ask_shapes(plan, mode, target, most)
+
+
+def _ask_attention(plan: Plan, level: str, mode: str, target: Target, most: float) -> None:
     for problem in attention.problems(mode, most / 2)[: None if level == FULL else 4]:
         mask = "causal" if problem.causal else "full"
         for way in ("forward", "backward"):
             subject = f"{mode} {way} {mask} {problem.head_dim}"
-            found = [c for c in attention.candidates(problem, device) if f" {way} " in c.name]
+            rivals = attention.candidates(problem, target.device)
+            found = [rival for rival in rivals if f" {way} " in rival.name]
             plan.ask(f"attention {subject}", Figure("attention", subject, "FLOP"), found)
-    if device == "cpu":
-        _ask_threads(plan, mode, target, most)
-    if level == FULL:
-        _ask_shapes(plan, mode, target, most)
 
 
 def _ask_threads(plan: Plan, mode: str, target: Target, most: float) -> None:
@@ -209,49 +217,33 @@ def _ask_threads(plan: Plan, mode: str, target: Target, most: float) -> None:
 
 
 def _ask_shapes(plan: Plan, mode: str, target: Target, most: float) -> None:
-    device = target.torch_device
-    edge = _GROUPED_EDGE[device]
-    figures = [
-        (f"{mode} batched", matmul.candidates(mode, _EXPERTS, edge, edge, edge, device)),
-        (f"{mode} grouped", grouped.candidates(mode, _EXPERTS, edge, edge, edge, device)),
-    ]
+    edge = _CPU_GROUPED_EDGE if target.on_cpu else _DEVICE_GROUPED_EDGE
+    figures = [(f"{mode} batched", ways.products(target, mode, _EXPERTS, edge, edge, edge))]
+    if target.by_torch:
+        experts = grouped.candidates(mode, _EXPERTS, edge, edge, edge, target.device)
+        figures.append((f"{mode} grouped", experts))
     wide = 4 * edge
     for rows in _SKINNY_ROWS:
         if 2 * rows * wide * wide <= most:
-            skinny = matmul.candidates(mode, 1, rows, wide, wide, device)
+            skinny = ways.products(target, mode, 1, rows, wide, wide)
             figures.append((f"{mode} {rows} rows", skinny))
     for subject, rivals in figures:
         plan.ask(f"shape {subject}", Figure("matmul", subject, "FLOP"), rivals)
 
 
 def _ask_memory(plan: Plan, level: str, target: Target) -> None:
-    device = target.torch_device
     sizes = footprints(target.cache_bytes)
     if level == QUICK:
         sizes = (sizes[0], *sizes[-2:])
     for mix in MIXES if level == QUICK else memory.MIXES:
         for size in sizes:
-            rivals = [*memory.candidates(mix, size, device), *_other_memory(mix, size, target)]
+            rivals = [*ways.movers(target, mix, size), *ways.other_movers(target, mix, size)]
             plan.ask(f"bytes {mix} {size}", Figure("memory", mix, "B", size), rivals)
-
-
-def _other_memory(mix: str, size: int, target: Target) -> tuple[Candidate, ...]:
-    if target.torch_device == "cpu":
-        return jax_memory.cpu_candidates(mix, size)
-    if not _compiles_triton(target):
-        return ()
-    from goodput_kernels import triton_memory
-
-    return triton_memory.candidates(mix, size, target.torch_device)
-
-
-def _compiles_triton(target: Target) -> bool:
-    return target.torch_device != "cpu" and triton_installed()
 
 
 def _ask_units(plan: Plan, target: Target, most: float) -> None:
     ask_pointwise(plan.questions, target, most)
-    if _compiles_triton(target):
+    if target.compiles_triton:
         from goodput_kernels import triton_chain
 
         plan.questions.ask("vector", triton_chain.multiply_add_candidates())
@@ -262,7 +254,12 @@ def _ask_units(plan: Plan, target: Target, most: float) -> None:
 
 
 def _ask_latency(plan: Plan, target: Target) -> None:
-    device = target.torch_device
+    if not target.by_torch:
+        for candidate in jax_latency.candidates(target.kind):
+            subject = candidate.name.partition(",")[0]
+            plan.ask(f"latency {subject}", Figure("latency", subject, "calls"), [candidate])
+        return
+    device = target.device
     kinds = {
         "eager operator": latency.eager_candidates(device),
         "empty kernel on a stream": _empty_kernels(target),
@@ -274,12 +271,12 @@ def _ask_latency(plan: Plan, target: Target) -> None:
 
 
 def _empty_kernels(target: Target) -> tuple[Candidate, ...]:
-    own = latency.stream_candidates(target.torch_device)
-    if not _compiles_triton(target):
+    own = latency.stream_candidates(target.device)
+    if not target.compiles_triton:
         return own
     from goodput_kernels import triton_latency
 
-    return (*own, *triton_latency.candidates(target.torch_device))
+    return (*own, *triton_latency.candidates(target.device))
 
 
 def _ask_irregular(plan: Plan, level: str, target: Target) -> None:
@@ -287,7 +284,7 @@ def _ask_irregular(plan: Plan, level: str, target: Target) -> None:
     size = min(size, _LARGEST_IRREGULAR)
     for operation, lengths in irregular.OPERATIONS.items():
         for together in lengths if level == FULL else lengths[-1:]:
-            rivals = irregular.candidates(operation, size, together, target.torch_device)
+            rivals = irregular.candidates(operation, size, together, target.device)
             subject = f"{operation}, {together} bytes"
             plan.ask(f"irregular {subject}", Figure("irregular", subject, "B", size), rivals)
 
@@ -295,7 +292,7 @@ def _ask_irregular(plan: Plan, level: str, target: Target) -> None:
 def _ask_links(plan: Plan, target: Target) -> None:
     for size in _LINK_SIZES:
         for direction in link.DIRECTIONS:
-            rivals = link.candidates(direction, size, target.torch_device)
+            rivals = link.candidates(direction, size, target.device)
             for memory_kind in ("pinned", "pageable"):
                 found = [c for c in rivals if f" {memory_kind} " in c.name]
                 subject = f"{direction} {memory_kind}"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from goodput.calibration.questions import Questions, Target
+from goodput.calibration import ways
+from goodput.calibration.questions import Questions
 from goodput.calibration.validity import correct, told
+from goodput.calibration.ways import Target
 from goodput.capacity.measurement import Check
 from goodput.errors import first_line
 from goodput.measure.bouts import CANNOT_RUN, Bench, Outcome, tournament
-from goodput_kernels import matmul
 from goodput_kernels.candidate import Candidate
 from goodput_kernels.operands import ZEROS
 
@@ -78,7 +79,7 @@ class Proof:
             except CANNOT_RUN as error:
                 self.notes.append(f"{candidate.label} could not be checked ({first_line(error)})")
         kind, *subject = group.split(" ")
-        if target.torch_device != "cpu" and candidate.unit == "flops":
+        if target.by_torch and not target.on_cpu and candidate.unit == "flops":
             found.append(_kernel_check(candidate, subject[0] if kind in _KERNEL_KINDS else ""))
         return tuple(found)
 
@@ -116,8 +117,8 @@ def _of_zeros(winner: Candidate, questions: Questions, target: Target) -> list[C
     p = source.product if source is not None else None
     if p is None:
         return []
-    rivals = matmul.candidates(p.mode, p.batch, p.m, p.n, p.k, target.torch_device, data=ZEROS)
-    return [rival for rival in rivals if rival.name == f"{winner.name} zeros"]
+    rivals = ways.products(target, p.mode, p.batch, p.m, p.n, p.k, ZEROS)
+    return [rival for rival in rivals if rival.name.replace(" zeros", "") == winner.name]
 
 
 def _apart(bench: Bench, seconds: float) -> Bench:

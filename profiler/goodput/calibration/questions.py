@@ -8,22 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from goodput.calibration import ways
 from goodput.calibration.shapes import cut_contraction, cut_convolution
+from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import MIXES
 from goodput.work import Contraction
-from goodput_kernels import (
-    convolution,
-    jax_matmul,
-    latency,
-    matmul,
-    memory,
-    pointwise,
-    register_chain,
-)
 from goodput_kernels.candidate import Candidate
 from goodput_kernels.convolution import Convolution
 from goodput_kernels.threads import one_thread
-from goodput_kernels.triton_presence import installed as triton_installed
 
 FOOTPRINTS = 6
 SMALLEST_FOOTPRINT = 1 << 18
@@ -58,29 +50,6 @@ _MOST_IMAGES = 64
 # A library may run these with fewer multiplies than are counted (Winograd): no roof comes of that.
 _NO_CONVOLUTIONS_ON_DEVICE = ("float32", "float64")
 
-_CPU_VALUES_PER_CORE = 1 << 16
-_CPU_VALUES_ALONE = 1 << 14
-_DEVICE_VALUES = 1 << 22
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The device as the kernels need it.
-
-    Attributes:
-        torch_device: `cpu` or `cuda` (HIP bears that name too).
-        kind: as in `DeviceIdentity`.
-        cores: cores in use; 1 for a device.
-        cache_bytes: size of the last-level cache.
-        units: multiprocessors or compute units; cores of a CPU.
-    """
-
-    torch_device: str
-    kind: str
-    cores: int
-    cache_bytes: int
-    units: int = 1
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -89,26 +58,18 @@ class Source:
     product: Contraction | None = None
     convolution: Convolution | None = None
 
-    def candidates(self, torch_device: str) -> tuple[Candidate, ...]:
-        """Every way to run it."""
+    def candidates(self, target: Target) -> tuple[Candidate, ...]:
+        """Every way to run it that is tried for every program."""
         if self.product is not None:
             p = self.product
-            return matmul.candidates(p.mode, p.batch, p.m, p.n, p.k, torch_device)
+            return ways.products(target, p.mode, p.batch, p.m, p.n, p.k)
         assert self.convolution is not None  # noqa: S101 - one of the two
-        return convolution.candidates(self.convolution, torch_device)
+        return ways.convolutions(target, self.convolution)
 
-    def others(self, torch_device: str) -> tuple[Candidate, ...]:
-        """Ways of other frameworks, which only a full measurement tries: XLA:CPU, Triton."""
+    def others(self, target: Target) -> tuple[Candidate, ...]:
+        """Ways of other frameworks, which only a full measurement tries."""
         p = self.product
-        if p is None:
-            return ()
-        if torch_device == "cpu":
-            return jax_matmul.cpu_candidates(p.mode, p.batch, p.m, p.n, p.k)
-        if not triton_installed():
-            return ()
-        from goodput_kernels import triton_matmul
-
-        return triton_matmul.candidates(p.mode, p.batch, p.m, p.n, p.k, torch_device)
+        return () if p is None else ways.other_products(target, p.mode, p.batch, p.m, p.n, p.k)
 
 
 @dataclass(slots=True)
@@ -120,19 +81,19 @@ class Questions:
 
     def ask(self, group: str, candidates: Iterable[Candidate]) -> None:
         """Add rivals to `group`, each label once."""
-        rivals = self.groups.setdefault(group, [])
-        known = {rival.label for rival in rivals}
-        rivals.extend(c for c in candidates if c.label not in known)
+        asked = self.groups.setdefault(group, [])
+        known = {rival.label for rival in asked}
+        asked.extend(c for c in candidates if c.label not in known)
 
     def ask_source(
         self,
         mode: str,
         source: Source,
-        torch_device: str,
+        target: Target,
         change: Callable[[Candidate], Candidate] = lambda candidate: candidate,
     ) -> None:
         """Add every way to run `source`, each after `change`, to the rivals for `mode`."""
-        candidates = tuple(map(change, source.candidates(torch_device)))
+        candidates = tuple(map(change, source.candidates(target)))
         self.ask(f"flops {mode}", candidates)
         self.sources.update({candidate.label: source for candidate in candidates})
 
@@ -141,13 +102,13 @@ def ask_standard(questions: Questions, mode: str, target: Target, most_flops: fl
     """The standard shapes of `mode`, each of at most `most_flops` FLOPs."""
     for m, n, k in standard_products(target, most_flops):
         source = Source(product=Contraction(1, m, n, k, mode))
-        questions.ask_source(mode, source, target.torch_device)
-    if target.torch_device == "cpu":
+        questions.ask_source(mode, source, target)
+    if target.on_cpu and target.by_torch:
         # On a busy machine a product waits for its slowest thread, and one thread may beat all.
-        questions.ask_source(mode, source, target.torch_device, change=one_thread)
+        questions.ask_source(mode, source, target, change=one_thread)
     if _convolves(mode, target):
         for problem in standard_convolutions(mode, most_flops):
-            questions.ask_source(mode, Source(convolution=problem), target.torch_device)
+            questions.ask_source(mode, Source(convolution=problem), target)
 
 
 def ask_own(
@@ -162,15 +123,15 @@ def ask_own(
     for product in products:
         if product.mode == mode:
             source = Source(product=cut_contraction(product, most_flops))
-            questions.ask_source(mode, source, target.torch_device)
+            questions.ask_source(mode, source, target)
     for problem in convolutions:
         cut = cut_convolution(problem, most_flops)
         if problem.mode == mode and cut is not None and _convolves(mode, target):
-            questions.ask_source(mode, Source(convolution=cut), target.torch_device)
+            questions.ask_source(mode, Source(convolution=cut), target)
 
 
 def _convolves(mode: str, target: Target) -> bool:
-    return target.torch_device == "cpu" or mode not in _NO_CONVOLUTIONS_ON_DEVICE
+    return target.on_cpu or mode not in _NO_CONVOLUTIONS_ON_DEVICE
 
 
 def standard_products(target: Target, most_flops: float) -> tuple[tuple[int, int, int], ...]:
@@ -178,7 +139,7 @@ def standard_products(target: Target, most_flops: float) -> tuple[tuple[int, int
 
     On a CPU the last is no square, and the one before it the largest square.
     """
-    if target.torch_device != "cpu":
+    if not target.on_cpu:
         fitting = [s for s in _DEVICE_PRODUCTS if 2 * s[0] * s[1] * s[2] <= most_flops]
         return tuple(fitting or [(1024, 1024, 1024)])
     edges = [edge for edge in _EDGES if 2 * edge**3 <= most_flops] or [_EDGES[0]]
@@ -218,8 +179,7 @@ def ask_memory(questions: Questions, target: Target) -> None:
     """Every mix at every footprint."""
     for mix in MIXES:
         for size in footprints(target.cache_bytes):
-            candidates = memory.candidates(mix, size, target.torch_device)
-            questions.ask(f"bytes {mix} {size}", candidates)
+            questions.ask(f"bytes {mix} {size}", ways.movers(target, mix, size))
 
 
 def ask_pointwise(questions: Questions, target: Target, most_flops: float) -> None:
@@ -229,21 +189,9 @@ def ask_pointwise(questions: Questions, target: Target, most_flops: float) -> No
     GPU, so it stands among the rivals there; AMD's matrix units run it. With `most_flops` 0 it
     does not: the roof of float32 is measured anyway, and the vector roof is at least that one.
     """
-    device = target.torch_device
-    on_cpu = device == "cpu"
-    count = target.cores * _CPU_VALUES_PER_CORE if on_cpu else _DEVICE_VALUES
-    questions.ask("special", pointwise.special_candidates(count, device))
-    questions.ask("vector", [pointwise.multiply_add_candidate(count, device)])
-    if on_cpu:
-        # One thread may beat all where others share the cores: whatever was reached is a roof.
-        alone = pointwise.special_candidates(_CPU_VALUES_ALONE, device)
-        questions.ask("special", map(one_thread, alone))
-        multiply_add = pointwise.multiply_add_candidate(_CPU_VALUES_ALONE, device)
-        questions.ask("vector", [one_thread(multiply_add)])
-    else:
-        questions.ask("special", [register_chain.special_candidate()])
-        questions.ask("vector", [register_chain.multiply_add_candidate()])
+    questions.ask("special", ways.special_functions(target))
+    questions.ask("vector", ways.multiply_adds(target))
     if target.kind != "hip" and most_flops:
         for m, n, k in standard_products(target, most_flops)[-2:]:
-            questions.ask("vector", matmul.candidates("float32", 1, m, n, k, device))
-    questions.ask("floor", latency.candidates(device))
+            questions.ask("vector", ways.products(target, "float32", 1, m, n, k))
+    questions.ask("floor", ways.shortest(target))

@@ -19,7 +19,6 @@ from goodput.calibration.keeping import keep, stored
 from goodput.calibration.neighbours import others_share, watch
 from goodput.calibration.questions import (
     Questions,
-    Target,
     ask_memory,
     ask_own,
     ask_pointwise,
@@ -27,6 +26,7 @@ from goodput.calibration.questions import (
 )
 from goodput.calibration.sizes import leave_out_slow, most_flops, rates_of
 from goodput.calibration.spot import spot_check
+from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import row_of
 from goodput.capacity.profile import Capacity, Peak, Provenance
 from goodput.device import DeviceIdentity
@@ -197,7 +197,7 @@ def _measure(profile: Profile, missing: _Missing, target: Target, bench: Bench) 
         if not most:
             continue
         if mode in profile.winners:
-            questions.ask_source(mode, profile.winners[mode], target.torch_device)
+            questions.ask_source(mode, profile.winners[mode], target)
         if mode in missing.modes:
             ask_standard(questions, mode, target, most)
         ask_own(questions, mode, missing.products, missing.convolutions, target, most)
@@ -221,7 +221,7 @@ def _measure_watched(profile: Profile, missing: _Missing, target: Target, bench:
     start = watch(bench.clock)
     profile = _measure(profile, missing, target, bench)
     share = others_share(start, watch(bench.clock))
-    if target.torch_device != "cpu" or share is None or share <= CONTENDED:
+    if not target.on_cpu or share is None or share <= CONTENDED:
         return profile
     warning = (
         f"{_OTHERS} had {percent(share, 0)} of the cores while the roofs were measured, so these "

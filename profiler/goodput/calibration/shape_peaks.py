@@ -46,9 +46,7 @@ def measure_shapes(
     folder = cache.directory()
     path = cache.path_of(device, software_versions(), folder)
     target = target_of(device)
-    groups = {
-        f"shape {number}": s.candidates(target.torch_device) for number, s in enumerate(sources)
-    }
+    groups = {f"shape {number}": s.candidates(target) for number, s in enumerate(sources)}
     with (
         cache.host_lock(folder, clock, LOCK_SECONDS) as unlocked,
         open_bench(target, clock, budget_seconds, progress) as bench,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from goodput.calibration.questions import Questions, Target
+from goodput.calibration import ways
+from goodput.calibration.questions import Questions
+from goodput.calibration.ways import Target
 from goodput.measure.bouts import CANNOT_RUN, Bench, bout
-from goodput_kernels import jax_matmul, matmul
 from goodput_kernels.candidate import Candidate
 from goodput_kernels.threads import one_thread
 
@@ -35,18 +36,19 @@ def rates_of(
         bench: to time on.
         all_backends: ask other frameworks' products too, as a full measurement does.
     """
-    on_cpu = target.torch_device == "cpu"
+    on_cpu = target.on_cpu
     edge = _CPU_EDGE if on_cpu else _DEVICE_EDGE
-    rivals = matmul.candidates(mode, 1, edge, edge, edge, target.torch_device)
+    rivals = ways.products(target, mode, 1, edge, edge, edge)
     rates = {}
     for rival in rivals:
-        # NumPy's threads cannot be told either; it is sized as the others are.
-        if rival.library != "NumPy":
-            probe = one_thread(rival) if on_cpu else rival
-            rates[_library(rival)] = _rate(probe, bench) * target.cores
+        if not (target.by_torch and on_cpu):
+            rates[_library(rival)] = _rate(rival, bench)
+        # NumPy's threads cannot be told; beside torch's it is sized as they are.
+        elif rival.library != "NumPy":
+            rates[_library(rival)] = _rate(one_thread(rival), bench) * target.cores
     if all_backends and on_cpu:
         # XLA's threads cannot be told, so that its rate is that of all of them already.
-        for rival in jax_matmul.cpu_candidates(mode, 1, edge, edge, edge):
+        for rival in ways.other_products(target, mode, 1, edge, edge, edge):
             rates[_library(rival)] = _rate(rival, bench)
     return {library: rate for library, rate in rates.items() if rate}
 

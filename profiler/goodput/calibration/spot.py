@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from goodput.calibration import ways
 from goodput.calibration.assemble import higher, peak_of, raised
 from goodput.calibration.cache import Profile
-from goodput.calibration.questions import Source, Target
+from goodput.calibration.questions import Source
+from goodput.calibration.ways import Target
 from goodput.capacity.profile import BandwidthPoint, Peak
 from goodput.measure.bouts import CANNOT_RUN, Bench, Result, bout
 from goodput.units import percent, si
-from goodput_kernels import memory
 from goodput_kernels.candidate import Candidate
 from goodput_kernels.threads import one_thread
 
@@ -29,7 +30,7 @@ def spot_check(
     """`profile`, its roofs raised where the check found more, and sentences where it found less."""
     protocol = replace(bench.protocol, bout_seconds=_BOUT_SECONDS, most=1000)
     bench = replace(bench, protocol=protocol)
-    below = _CPU_AGREES_BELOW if target.torch_device == "cpu" else AGREES
+    below = _CPU_AGREES_BELOW if target.on_cpu else AGREES
     profile, product = _check_product(profile, mode, target, bench, below)
     profile, copy = _check_copy(profile, target, bench, below)
     return profile, (*product, *copy)
@@ -59,13 +60,14 @@ def _winner(source: Source | None, old: Peak, target: Target) -> list[Candidate]
     """
     if source is None:
         return []
-    device, label = target.torch_device, old.provenance.detail.partition(";")[0]
-    alone = one_thread if device == "cpu" else (lambda candidate: candidate)
-    for candidate in source.candidates(device):
+    label = old.provenance.detail.partition(";")[0]
+    threaded = target.on_cpu and target.by_torch
+    alone = one_thread if threaded else (lambda candidate: candidate)
+    for candidate in source.candidates(target):
         both = {c.label: c for c in (candidate, alone(candidate))}
         if label in both:
             return list(both.values())
-    return [candidate for candidate in source.others(device) if candidate.label == label]
+    return [candidate for candidate in source.others(target) if candidate.label == label]
 
 
 def _check_copy(
@@ -75,7 +77,7 @@ def _check_copy(
     if not curve:
         return profile, ()
     size, old = curve[-1].footprint_bytes, curve[-1].peak
-    new = _best(memory.candidates("copy", size, target.torch_device), bench)
+    new = _best(ways.movers(target, "copy", size), bench)
     if new is None:
         return profile, ()
     if new.rate > (1 + AGREES) * old.rate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from goodput.calibration.questions import Target
+from goodput.calibration.ways import Target
 from goodput.capacity.measurement import Surroundings
 from goodput.frontends.host_device import cores_in_use
 from goodput.frontends.nvidia_clocks import Reading
@@ -31,7 +31,7 @@ def surroundings(
     affinity = getattr(os, "sched_getaffinity", None)
     last = readings[-1] if readings else None
     return Surroundings(
-        threads=cores_in_use() if target.torch_device == "cpu" else 0,
+        threads=cores_in_use() if target.on_cpu else 0,
         affinity=tuple(sorted(affinity(0))) if affinity else (),
         backends=tuple(sorted({rival.library for rival in rivals})),
         software=software,

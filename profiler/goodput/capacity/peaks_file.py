@@ -47,6 +47,14 @@ def from_json(content: str | bytes, name: str = "the peaks file") -> Peaks:
         ) from error
 
 
+def is_peaks(content: bytes) -> bool:
+    """Whether `content` says that it is of this kind, of whatever version."""
+    try:
+        return msgspec.json.decode(content, type=_Head).schema_name.startswith(f"{FAMILY}/")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
 def load(path: Path) -> Peaks:
     """The peaks in the file `path`.
 

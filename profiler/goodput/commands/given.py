@@ -1,13 +1,13 @@
-"""The roofs that the user gives, in a capacity file or a recording; numpy is not needed for it."""
+"""The roofs that the user gives, in a file of one of three kinds; numpy is not needed for it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from goodput.capacity import peaks_file, store
 from goodput.capacity.profile import Capacity
 from goodput.capacity.store import check_device
-from goodput.capacity.store import load as load_capacity
 from goodput.device import DeviceIdentity
 from goodput.errors import UsageError
 from goodput.readers.recording_head import capacity_in, is_recording
@@ -28,13 +28,16 @@ def capacity_for(
 
 
 def read_capacity(path: Path) -> Capacity:
-    """The capacity in a capacity file, or the one that was saved with a recording.
+    """The capacity in a capacity file or in one of `goodput peak --json`, or that of a recording.
 
     Raises:
         UsageError: the file holds none.
     """
     if not (path.is_file() and is_recording(path)):
-        return load_capacity(path)
+        content = store.read(path, "the capacity file")
+        if peaks_file.is_peaks(content):
+            return peaks_file.from_json(content, str(path)).capacity
+        return store.from_json(content, str(path))
     capacity = capacity_in(path)
     if capacity is None:
         raise UsageError(f"the recording {path} holds no capacity; give one of goodput run")

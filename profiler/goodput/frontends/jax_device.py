@@ -52,6 +52,14 @@ def kind_of(device: Any) -> str:
     return "hip" if "rocm" in f"{name} {device.client.platform_version}".lower() else "cuda"
 
 
+def free_bytes() -> int | None:
+    """Memory of jax's default device that nothing holds now; None where the runtime is silent."""
+    memory = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" not in memory:
+        return None
+    return int(memory["bytes_limit"]) - int(memory.get("bytes_in_use", 0))
+
+
 def environment() -> dict[str, str]:
     """Versions and settings that a step's time depends on."""
     found = {"python": platform.python_version()}

@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch", reason="the bench is torch's")
 
 def test_a_cpu_has_all_its_cores():
     target = target_of(DeviceIdentity("cpu", "x", last_level_cache_bytes=123))
-    assert (target.torch_device, target.cores, target.cache_bytes) == ("cpu", cores_in_use(), 123)
+    assert (target.device, target.cores, target.cache_bytes) == ("cpu", cores_in_use(), 123)
     assert protocol_of(target).share == 0.1
     assert protocol_of(target).rotate_below_bytes == 0
 
 
 def test_a_device_takes_its_cache_from_the_datasheet_where_torch_understates_it():
     target = target_of(DeviceIdentity("hip", "AMD Instinct MI300X", last_level_cache_bytes=4 << 20))
-    assert (target.torch_device, target.kind, target.cache_bytes) == ("cuda", "hip", 256 << 20)
+    assert (target.device, target.kind, target.cache_bytes) == ("cuda", "hip", 256 << 20)
     protocol = protocol_of(target)
     assert protocol.share == 0.5
     assert protocol.rotate_below_bytes == 512 << 20

@@ -9,7 +9,7 @@ import pytest
 from goodput.calibration import collective_peaks
 from goodput.calibration.collective_peaks import measure_collectives, ranks_of
 from goodput.calibration.figures import Circumstances
-from goodput.calibration.questions import Target
+from goodput.calibration.ways import Target
 from goodput.capacity.measurement import OK, UNSUPPORTED
 from goodput_kernels.collectives import COLLECTIVES, bus_factor
 
@@ -60,9 +60,9 @@ def test_ranks_that_cannot_talk_are_one_row_with_the_reason(monkeypatch):
 
 
 def test_one_device_has_no_collectives():
-    assert ranks_of("cpu", 0) == 2
-    assert ranks_of("cuda", 8) == 8
-    assert measure_collectives(ranks_of("cuda", 1), AROUND) == ()
+    assert ranks_of(0, on_cpu=True) == 2
+    assert ranks_of(8, on_cpu=False) == 8
+    assert measure_collectives(ranks_of(1, on_cpu=False), AROUND) == ()
 
 
 def test_two_processes_of_this_host_measure_each_collective_and_its_result():

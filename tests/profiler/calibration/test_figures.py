@@ -5,7 +5,8 @@ import pytest
 from goodput.calibration import figures
 from goodput.calibration.figures import SUSTAINED, Circumstances, ceiling_of, measurement
 from goodput.calibration.plan import Figure
-from goodput.calibration.questions import Source, Target
+from goodput.calibration.questions import Source
+from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import full_row_of, row_of
 from goodput.capacity.measurement import Check
 from goodput.capacity.profile import Capacity

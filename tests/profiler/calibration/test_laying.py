@@ -6,7 +6,8 @@ from goodput.calibration.cache import Profile
 from goodput.calibration.figures import Circumstances
 from goodput.calibration.laying import Found, lay_down, peaks_of
 from goodput.calibration.plan import Figure, Plan
-from goodput.calibration.questions import Questions, Source, Target
+from goodput.calibration.questions import Questions, Source
+from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import full_row_of
 from goodput.capacity.measurement import Check, Measurement, Peaks
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance, ShapePeak

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from goodput.calibration import cache, peak, roofs
+from goodput.calibration import cache, device, peak, roofs
 from goodput.calibration.device import software_versions
 from goodput.calibration.peak import measure_peaks
 from goodput.calibration.plan import Figure, Plan
@@ -84,7 +84,7 @@ def machine(monkeypatch, tmp_path):
         "flops float32": [fake.kernel("mm", 0.5), fake.kernel("linear", 0.25)],
         "bytes copy 4096": [fake.kernel("copy", 0.5, unit="bytes")],
     }
-    monkeypatch.setattr(peak, "best_device", lambda: DEVICE)
+    monkeypatch.setattr(peak, "best_device", lambda: (DEVICE, "torch"))
     monkeypatch.setattr(peak, "open_bench", open_bench)
     monkeypatch.setattr(peak, "other_frameworks", lambda _: nullcontext())
     monkeypatch.setattr(peak, "plan_of", fake.plan)
@@ -216,7 +216,9 @@ def test_of_two_at_once_the_second_waits_and_takes_the_first_one_s():
         with cache.host_lock(folder, peak.HostClock(), 0.0):
             holding.set()
             waiting.wait(30)
-            job = peak._Job("quick", DEVICE, software_versions(), peak.HostClock(), print, 0.0)
+            job = peak._Job(
+                "quick", DEVICE, "torch", software_versions(), peak.HostClock(), print, 0.0
+            )
             profile, peaks = job.run((), None)
             cache.write(cache.path_of(DEVICE, software_versions(), folder), profile)
             found.append(peaks)
@@ -296,7 +298,7 @@ def test_a_worse_measurement_leaves_the_roof_of_before(machine):
 
 
 def test_without_a_framework_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(peak, "find_spec", lambda _: None)
+    monkeypatch.setattr(device, "find_spec", lambda _: None)
     with pytest.raises(NotMeasuredError, match=r"pip install 'goodput-profiler\[torch\]'") as found:
         measure_peaks("quick")
     assert found.value.exit_code == 3
@@ -334,7 +336,7 @@ def even(monkeypatch, tmp_path):
     for module in (peak, roofs):
         monkeypatch.setattr(module, "open_bench", open_bench)
         monkeypatch.setattr(module, "rates_of", rates)
-    monkeypatch.setattr(peak, "best_device", lambda: DEVICE)
+    monkeypatch.setattr(peak, "best_device", lambda: (DEVICE, "torch"))
     monkeypatch.setattr(peak, "other_frameworks", lambda _: nullcontext())
     monkeypatch.setenv("GOODPUT_CACHE", str(tmp_path))
     return machine

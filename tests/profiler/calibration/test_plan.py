@@ -15,7 +15,7 @@ from goodput.calibration.plan import (
     modes_of,
     plan_of,
 )
-from goodput.calibration.questions import Target
+from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import MIXES
 from goodput.capacity.measurement import UNITS
 from goodput_kernels.candidate import Candidate

@@ -4,7 +4,8 @@ import pytest
 
 from goodput.calibration import proving
 from goodput.calibration.proving import Proof, zeros_ratios
-from goodput.calibration.questions import Questions, Source, Target
+from goodput.calibration.questions import Questions, Source
+from goodput.calibration.ways import Target
 from goodput.capacity.measurement import Check
 from goodput.measure.bouts import Bench, Protocol, tournament
 from goodput.measure.clock import HostStopwatch
@@ -132,11 +133,11 @@ def test_on_a_device_the_kernel_that_ran_is_looked_at(clock, monkeypatch):
 def test_zeros_over_random_data_by_mode(clock, monkeypatch):
     products = {"bfloat16": Contraction(1, 2, 3, 4, "bfloat16"), "int8": None}
 
-    def of_zeros(mode, _batch, _m, _n, _k, _device, data):
+    def of_zeros(_target, mode, _batch, _m, _n, _k, data):
         assert (mode, data) == ("bfloat16", "zeros")
         return (kernel(clock, "other zeros", 0.1), kernel(clock, "bfloat16 zeros", 0.8))
 
-    monkeypatch.setattr(proving.matmul, "candidates", of_zeros)
+    monkeypatch.setattr(proving.ways, "products", of_zeros)
     groups = {f"flops {mode}": [kernel(clock, mode, 1.0)] for mode in products}
     outcome = tournament(groups, bench(clock))
     sources = {f"fake {mode}": Source(product=p) for mode, p in products.items() if p}

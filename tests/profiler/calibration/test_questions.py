@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from goodput.calibration.questions import (
     Questions,
     Source,
-    Target,
     ask_memory,
     ask_own,
     ask_pointwise,
@@ -18,6 +17,7 @@ from goodput.calibration.questions import (
     standard_convolutions,
     standard_products,
 )
+from goodput.calibration.ways import Target
 from goodput.work import Contraction
 from goodput_kernels.convolution import Convolution
 
@@ -67,7 +67,7 @@ def test_every_backend_is_asked_on_a_cpu_and_sources_are_kept():
     assert set(questions.sources) == {c.label for c in rivals}
     for rival in rivals:
         label = rival.label.removesuffix(" on 1 thread")
-        again = questions.sources[rival.label].candidates("cpu")
+        again = questions.sources[rival.label].candidates(CPU)
         assert rival.amount == next(c.amount for c in again if c.label == label)
 
 
@@ -95,7 +95,7 @@ def test_the_program_s_own_shapes_stand_beside_the_standard_ones():
 def test_asking_twice_asks_once():
     questions = Questions()
     for _ in range(2):
-        questions.ask_source("float32", Source(product=OWN), "cpu")
+        questions.ask_source("float32", Source(product=OWN), CPU)
     assert len(questions.groups["flops float32"]) == 3
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from goodput.calibration.questions import Questions, Target
+from goodput.calibration.questions import Questions
 from goodput.calibration.sizes import CALL_SECONDS, SLOW, leave_out_slow, most_flops, rates_of
+from goodput.calibration.ways import Target
 from goodput.measure.bouts import Bench, Protocol
 from goodput_kernels.candidate import Candidate
 

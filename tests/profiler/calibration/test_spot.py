@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from goodput.calibration.cache import Profile
-from goodput.calibration.questions import Source, Target
+from goodput.calibration.questions import Source
 from goodput.calibration.spot import spot_check
+from goodput.calibration.ways import Target
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
 from goodput.device import DeviceIdentity
 from goodput.measure.bouts import Bench, Protocol
@@ -112,7 +113,7 @@ def test_a_winner_on_one_thread_is_checked_as_such():
 
 def test_a_winner_of_another_framework_is_checked_by_that_one():
     pytest.importorskip("jax", reason="XLA:CPU comes with jax")
-    (xla,) = Source(product=PRODUCT).others("cpu")
+    (xla,) = Source(product=PRODUCT).others(CPU)
     before = profile(xla.amount / CALL_SECONDS)
     roof = Peak(xla.amount / CALL_SECONDS, Provenance("measured", f"{xla.label}; 3 bouts"))
     before = replace(before, capacity=replace(before.capacity, flops_per_s={"float32": roof}))

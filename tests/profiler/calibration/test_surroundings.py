@@ -1,7 +1,7 @@
 """What a measurement depended on besides the device."""
 
-from goodput.calibration.questions import Target
 from goodput.calibration.surroundings import surroundings
+from goodput.calibration.ways import Target
 from goodput.frontends.host_device import cores_in_use
 from goodput.frontends.nvidia_clocks import Reading
 from goodput_kernels.candidate import Candidate

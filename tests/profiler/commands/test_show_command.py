@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from goodput.capacity import store
+from goodput.capacity import peaks_file, store
+from goodput.capacity.measurement import Peaks
 from goodput.capacity.profile import Capacity
 from goodput.cli import status_of
 from goodput.renderers.json_report import parse_json
@@ -88,6 +89,25 @@ def test_another_capacity(
     headline = next(x for x in captured.out.splitlines() if x.startswith("program goodput"))
     assert "239" not in headline
     assert "error" in headline
+
+
+def test_a_file_of_goodput_peak_is_a_capacity(
+    recording_file: Path,
+    tmp_path: Path,
+    low_capacity: Capacity,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place, same = tmp_path / "peaks.json", tmp_path / "capacity.json"
+    peaks_file.save(place, Peaks(low_capacity.device, low_capacity, "quick"))
+    store.save(same, low_capacity)
+    shown = []
+    for given in (place, same):
+        assert status_of(["show", str(recording_file), "--capacity", str(given)]) == 5
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    place.write_bytes(place.read_bytes()[:-30])
+    assert status_of(["show", str(recording_file), "--capacity", str(place)]) == 2
+    assert "peaks.json is not" in capsys.readouterr().err
 
 
 def test_a_capacity_of_another_device(
