@@ -16,7 +16,8 @@ from goodput_kernels.candidate import Candidate, Verification
 from goodput_kernels.jax_hlo import Instruction
 from goodput_kernels.jax_loop import FEWEST_REPEATS, Loop, start
 from goodput_kernels.jax_pallas import blocks, matmul
-from goodput_kernels.jax_verification import compare, product, spread_rows
+from goodput_kernels.jax_verification import compare
+from goodput_kernels.numpy_verification import product, spread_rows
 from goodput_kernels.operands import RANDOM, ZEROS, item_bytes, result_bytes
 from goodput_kernels.verification import MOST_ROWS, product_limit
 

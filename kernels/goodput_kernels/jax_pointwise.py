@@ -16,7 +16,8 @@ from goodput_kernels.candidate import Candidate, Verification
 from goodput_kernels.jax_hlo import Instruction
 from goodput_kernels.jax_loop import FEWEST_REPEATS, Loop, start
 from goodput_kernels.jax_pallas import LANES, elementwise
-from goodput_kernels.jax_verification import compare, float64
+from goodput_kernels.jax_verification import compare
+from goodput_kernels.numpy_verification import float64
 from goodput_kernels.verification import ROUNDOFF
 
 if TYPE_CHECKING:

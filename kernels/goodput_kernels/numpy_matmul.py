@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from goodput_kernels.candidate import Candidate, Verification
-from goodput_kernels.jax_verification import float64, product, relative_error, spread_rows
+from goodput_kernels.numpy_verification import float64, product, relative_error, spread_rows
 from goodput_kernels.operands import RANDOM, SEED, ZEROS, item_bytes
 from goodput_kernels.verification import MOST_ROWS, product_limit
 

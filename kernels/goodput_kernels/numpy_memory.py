@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from goodput_kernels.candidate import Candidate, Verification
-from goodput_kernels.jax_verification import float64, relative_error
+from goodput_kernels.numpy_verification import float64, relative_error
 from goodput_kernels.operands import SEED
 from goodput_kernels.verification import ROUNDOFF
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from goodput_kernels import jax_matmul, jax_operands
 from goodput_kernels.jax_matmul import Dot, PallasDot, _Problem
 from goodput_kernels.jax_operands import MODES
-from goodput_kernels.jax_verification import compare, product
+from goodput_kernels.jax_verification import compare
+from goodput_kernels.numpy_verification import product
 from goodput_kernels.operands import RANDOM, ZEROS, item_bytes, result_bytes
 from goodput_kernels.verification import product_limit
 
