@@ -18,7 +18,13 @@ from goodput.capacity.measurement import (
     Measurement,
 )
 from goodput.capacity.profile import Capacity
-from goodput.frontends.nvidia_clocks import Reading, during, mean_clock, reasons
+from goodput.frontends.nvidia_clocks import (
+    Reading,
+    during,
+    highest_clock,
+    mean_clock,
+    reasons,
+)
 from goodput.measure.bouts import Result, describe
 
 _TIMELESS = ("latency",)
@@ -135,7 +141,7 @@ def _checks(
         found.append(validity.confirmed(bouts))
     if len(bouts) > 1:
         found.append(validity.agreeing(bouts))
-    ceiling = ceiling_of(figure, around)
+    ceiling = ceiling_of(figure, around, highest_clock(readings))
     if ceiling is not None:
         found.append(validity.below_ceiling(rate, ceiling, figure.quantity))
     contention = validity.uncontended(result.others_share(around.cores)) if on_cpu else None
@@ -146,13 +152,15 @@ def _checks(
     return found
 
 
-def ceiling_of(figure: Figure, around: Circumstances) -> float | None:
+def ceiling_of(
+    figure: Figure, around: Circumstances, driver_hz: float | None = None
+) -> float | None:
     """What the device does at most: by units and highest clock, or by its memory's pins."""
     row = full_row_of(around.name)
     if row is None:
         return None
     if figure.unit == "matmul":
-        return row.ceiling_flops_per_s(figure.subject.split()[0])
+        return row.ceiling_flops_per_s(figure.subject.split()[0], driver_hz)
     if figure.unit == "memory" and figure.size > 4 * max(row.last_level_cache_bytes, 1):
         return row.bytes_per_s
     return None

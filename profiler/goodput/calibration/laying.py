@@ -19,7 +19,7 @@ from goodput.capacity.datasheet import full_row_of, row_of
 from goodput.capacity.measurement import OK, SCALED, SUSTAINED, Check, Measurement, Peaks
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance, ShapePeak
 from goodput.device import DeviceIdentity
-from goodput.frontends.nvidia_clocks import Reading
+from goodput.frontends.nvidia_clocks import Reading, highest_clock
 from goodput.measure.bouts import Outcome, Result
 from goodput.units import si
 
@@ -208,7 +208,8 @@ def peaks_of(found: Found, capacity: Capacity, known: Profile | None) -> Peaks:
     every += _lacking(found, every)
     every += _by_ratio(every, capacity, found)
     row = full_row_of(found.device.name)
-    ceilings = {mode: row.ceiling_flops_per_s(mode) for mode in ALL_MODES} if row else {}
+    clock = highest_clock(found.readings)
+    ceilings = {mode: row.ceiling_flops_per_s(mode, clock) for mode in ALL_MODES} if row else {}
     return Peaks(
         device=found.device,
         capacity=capacity,

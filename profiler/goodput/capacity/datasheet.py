@@ -64,16 +64,20 @@ class Row:
         clock = "vector" if mode in _VECTOR_CLOCK_MODES else "tensor"
         return self._rate_at(mode, clock, self.flops_per_clock)
 
-    def ceiling_flops_per_s(self, mode: str) -> float | None:
+    def ceiling_flops_per_s(self, mode: str, driver_hz: float | None = None) -> float | None:
         """The rate of `mode` at the highest clock: no measurement can be above it.
 
         However it accumulates: float8 kernels with fast accumulation reach the float16 rate.
+
+        Args:
+            mode: math mode.
+            driver_hz: the highest clock that the driver tells of this very device, for rows that
+                have a boost clock only.
         """
+        clock = self.clock_hz.get("max", driver_hz)
         faster = self.float16_accumulate.flops_per_clock
-        ceilings = [
-            self._rate_at(mode, "max", by_mode) for by_mode in (self.flops_per_clock, faster)
-        ]
-        return max((rate for rate in ceilings if rate is not None), default=None)
+        per_clock = max(self.flops_per_clock.get(mode, 0), faster.get(mode, 0))
+        return self.units * per_clock * clock if per_clock and clock else None
 
     def _rate_at(self, mode: str, clock: str, per_clock: Mapping[str, int]) -> float | None:
         if mode not in per_clock or clock not in self.clock_hz:

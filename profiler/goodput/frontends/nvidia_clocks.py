@@ -97,6 +97,11 @@ def during(
     return tuple(r for r in readings if any(start <= r.moment <= end for start, end in spans))
 
 
+def highest_clock(readings: tuple[Reading, ...]) -> float | None:
+    """The highest clock that the driver told of the device; None where it told none."""
+    return max((r.max_clock_hz for r in readings if r.max_clock_hz), default=None)
+
+
 def mean_clock(readings: tuple[Reading, ...]) -> float | None:
     """The mean clock of readings; None without any."""
     clocks = [reading.clock_hz for reading in readings if reading.clock_hz is not None]

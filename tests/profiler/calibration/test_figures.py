@@ -1,5 +1,7 @@
 """From bouts to a measurement: its rate, its checks, what it was of."""
 
+from dataclasses import replace
+
 import pytest
 
 from goodput.calibration import figures
@@ -92,6 +94,22 @@ def test_only_main_memory_is_held_against_the_pins():
     assert ceiling_of(Figure("special", "x", "calls"), H200) is None
     subject = Figure("matmul", "bfloat16 batched", "FLOP")
     assert ceiling_of(subject, H200) == ceiling_of(MATMUL, H200) == CEILING
+    assert ceiling_of(MATMUL, H200, 2.5e9) == CEILING
+
+
+def test_a_card_with_a_boost_clock_only_has_the_ceiling_of_its_driver_s_highest_clock():
+    card = replace(H200, name="NVIDIA GeForce RTX 4090")
+    assert ceiling_of(MATMUL, card) is None
+    row = full_row_of(card.name)
+    assert (
+        ceiling_of(MATMUL, card, 3105e6)
+        == 128
+        * max(
+            row.flops_per_clock["bfloat16"],
+            row.float16_accumulate.flops_per_clock.get("bfloat16", 0),
+        )
+        * 3105e6
+    )
 
 
 @pytest.mark.parametrize(("taken", "status"), [(0.1, "ok"), (1.0, "contended"), (None, "ok")])

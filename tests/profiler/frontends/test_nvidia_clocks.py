@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -13,6 +14,7 @@ from goodput.frontends.nvidia_clocks import (
     ClockWatch,
     Reading,
     during,
+    highest_clock,
     mean_clock,
     other_processes,
     parse,
@@ -148,3 +150,9 @@ def test_a_driver_without_an_answer_names_nobody(driver, monkeypatch):
     monkeypatch.setattr(nvidia_clocks, "_TIMEOUT_SECONDS", 0.05)
     driver("time.sleep(60)")
     assert other_processes(1) == ()
+
+
+def test_the_highest_clock_that_the_driver_told():
+    known = replace(reading(1.0, 1.5e9), max_clock_hz=3.1e9)
+    assert highest_clock((reading(0.0, 1.5e9), known)) == 3.1e9
+    assert highest_clock((reading(0.0, 1.5e9),)) is None
