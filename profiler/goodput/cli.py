@@ -78,10 +78,20 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
     except GoodputError as error:
         click.echo(f"goodput: {error}", err=True)
         return error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"goodput: {_in_one_line(error)}", err=True)
         return error.exit_code
     except click.Abort:
         click.echo("goodput: interrupted", err=True)
         return _INTERRUPTED
     return int(status or 0)
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    """What click says of wrong usage, and where the right one stands."""
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{said}; see {context.command_path} --help" if context else said

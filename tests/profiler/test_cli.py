@@ -155,3 +155,20 @@ def test_completion_offers_the_commands() -> None:
         timeout=60,
     )
     assert done.stdout.split() == ["plain,show"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["run", "--steps", "-3", "x.py"],
+            "goodput: Invalid value for '--steps': -3 is not in the range x>=1; "
+            "see goodput run --help",
+        ),
+        (["show"], "goodput: Missing argument 'FILE'; see goodput show --help"),
+        (["frob"], "goodput: No such command 'frob'; see goodput --help"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(arguments, line, capsys):
+    assert cli.status_of(arguments) == 2
+    assert capsys.readouterr().err.splitlines() == [line]
