@@ -162,8 +162,10 @@ def test_completion_offers_the_commands() -> None:
     [
         (
             ["run", "--steps", "-3", "x.py"],
-            "goodput: Invalid value for '--steps': -3 is not in the range x>=1; "
-            "see goodput run --help",
+            (
+                "goodput: Invalid value for '--steps': -3 is not in the range x>=1; "
+                "see goodput run --help"
+            ),
         ),
         (["show"], "goodput: Missing argument 'FILE'; see goodput show --help"),
         (["frob"], "goodput: No such command 'frob'; see goodput --help"),
