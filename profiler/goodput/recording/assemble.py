@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodput.errors import TraceFormatError
-from goodput.formulas.hand_written import told
+from goodput.formulas.hand_written import TELL_THE_MASK, told
 from goodput.readers import kineto
 from goodput.recording import ranks
 from goodput.recording.join import join
@@ -103,9 +103,9 @@ def _walls(measured: Measured, warnings: list[str]) -> tuple[float, ...]:
     return results.wall_seconds
 
 
-def hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:
+def hand_written(modules: tuple[str, ...], advice: str = TELL_THE_MASK) -> tuple[str, ...]:
     """The sentence for attention whose mask nothing tells, counted dense."""
-    return told(modules, nameless="the program itself")
+    return told(modules, "the program itself", advice)
 
 
 def tokens_of(work: WorkPass) -> float | None:

@@ -1,0 +1,92 @@
+"""What goodput uses of jax that is private or on the move; nothing else here touches such names.
+
+Tried on jax 0.10 and 0.11. Later releases merge closed and open jaxprs, so both are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax.extend import core
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from goodput.errors import NotMeasuredError
+
+try:
+    from jax.interpreters.partial_eval import dce_jaxpr
+except ImportError as error:
+    raise NotMeasuredError(
+        f"goodput counts programs of jax 0.10 and 0.11, and jax {jax.__version__} has no "
+        "dce_jaxpr any more; install another one: pip install 'jax>=0.10,<0.12'"
+    ) from error
+
+TRANSFORM, SCOPE = "transform", "scope"
+"""The two kinds of what a name stack holds."""
+
+
+def open_jaxpr(jaxpr: Any) -> Any:
+    """The jaxpr itself, of a closed or an open one."""
+    return getattr(jaxpr, "jaxpr", jaxpr)
+
+
+def constants(jaxpr: Any) -> Sequence[Any]:
+    """The constants of a closed jaxpr; none of an open one."""
+    return getattr(jaxpr, "consts", ())
+
+
+def is_jaxpr(value: Any) -> bool:
+    """Whether a parameter of a primitive is a jaxpr."""
+    return isinstance(value, Jaxpr | ClosedJaxpr)
+
+
+def live(
+    jaxpr: Any, wanted: Sequence[bool] | bool, *, keep: Sequence[bool] | bool = False
+) -> tuple[Any, list[bool]]:
+    """The jaxpr without what its wanted outputs do not need, and which inputs it still has.
+
+    Args:
+        jaxpr: closed or open.
+        wanted: which outputs are.
+        keep: inputs that stay though nothing needs them.
+    """
+    inner = open_jaxpr(jaxpr)
+    if isinstance(wanted, bool):
+        wanted = [wanted] * len(inner.outvars)
+    reduced, used = dce_jaxpr(inner, list(wanted), keep)
+    return ClosedJaxpr(reduced, list(constants(jaxpr))), list(used)
+
+
+def function_of(jaxpr: Any) -> Callable[..., Sequence[Any]]:
+    """The function that a closed jaxpr is, of flat inputs, returning flat outputs."""
+    function: Callable[..., Sequence[Any]] = core.jaxpr_as_fun(jaxpr)
+    return function
+
+
+def literal(atom: Any) -> tuple[bool, Any]:
+    """Whether an operand is a literal, and its value."""
+    return (True, atom.val) if isinstance(atom, Literal) else (False, None)
+
+
+def names_of(eqn: Any) -> tuple[tuple[str, str], ...]:
+    """The name stack of an equation, outermost first: `TRANSFORM` or `SCOPE`, and its name.
+
+    Inside another equation's jaxpr it is relative to that equation's own.
+    """
+    return tuple(
+        (TRANSFORM if type(part).__name__ == "Transform" else SCOPE, part.name)
+        for part in eqn.source_info.name_stack.stack
+    )
+
+
+def evaluated(eqn: Any, values: Sequence[Any]) -> list[Any]:
+    """The outputs of an equation on these inputs, computed by jax."""
+    parameters = eqn.primitive.get_bind_params(eqn.params)
+    if isinstance(parameters, tuple):  # older: the functions apart from the rest
+        functions, rest = parameters
+        result = eqn.primitive.bind(*functions, *values, **rest)
+    else:
+        with eqn.ctx.manager:
+            result = eqn.primitive.bind(*values, **parameters)
+    return list(result) if eqn.primitive.multiple_results else [result]
