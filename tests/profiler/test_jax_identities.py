@@ -1,7 +1,8 @@
-"""What must hold between counts of JAX, whatever the sizes; and that torch's counts are the same."""
+"""What must hold between counts of JAX, whatever the sizes; torch's counts are the same."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_an_mlp_counts_as_in_torch(batch: int, sizes: list[int]) -> None:
             x = jax.nn.relu(x @ w)
         return x
 
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    pairs = list(itertools.pairwise(sizes))
     layers = [part for a, b in pairs for part in (nn.Linear(a, b, bias=False), nn.ReLU())]
     weights = [shape(a, b) for a, b in pairs]
     theirs = of_torch(nn.Sequential(*layers), torch.ones(batch, sizes[0]), train=True)
@@ -134,7 +135,7 @@ def test_an_mlp_counts_as_in_torch(batch: int, sizes: list[int]) -> None:
     dilation=st.integers(1, 2),
     size=st.integers(5, 9),
 )
-def test_a_convolution_counts_as_in_torch(  # noqa: PLR0913 - all that a convolution has
+def test_a_convolution_counts_as_in_torch(
     batch: int,
     channels: tuple[int, int],
     groups: int,
@@ -217,8 +218,7 @@ class TorchGPT(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.token(tokens)
         for layer in self.layers:
-            batch, length, width = x.shape
-            qkv = layer["qkv"](self.norm(x)).view(batch, length, 3, self.heads, -1)
+            qkv = layer["qkv"](self.norm(x)).view(*x.shape[:2], 3, self.heads, -1)
             mixed = functional.scaled_dot_product_attention(
                 *qkv.permute(2, 0, 3, 1, 4), is_causal=True
             )
@@ -236,7 +236,7 @@ class TorchGPT(nn.Module):
     depth=st.integers(1, 5),
     vocabulary=st.integers(2, 20),
 )
-def test_a_gpt_counts_as_in_torch(  # noqa: PLR0913 - all that a GPT has
+def test_a_gpt_counts_as_in_torch(
     batch: int, tokens: int, layers: int, heads: int, depth: int, vocabulary: int
 ) -> None:
     width = heads * depth

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from goodput.frontends.jax_private import literal
+from goodput.frontends.jax_private import function_name, literal
 from goodput.work import Argument, Call, TensorSpec
 
 _DTYPES = {
@@ -44,8 +44,7 @@ def name_of(eqn: Any) -> str:
 
 
 def _kernel_name(parameters: Mapping[str, Any]) -> str:
-    info = parameters.get("name_and_src_info")
-    return str(getattr(info, "name", None) or parameters.get("name") or "kernel")
+    return parameters.get("name") or function_name(parameters["jaxpr"])
 
 
 def spec(aval: Any) -> TensorSpec:

@@ -18,13 +18,13 @@ class Kernel:
     Attributes:
         name: as its author named it.
         jaxpr: what one step of the grid does.
-        steps: steps of the grid.
+        steps: steps of the grid; None where values decide how many.
         estimate: the FLOPs and the special functions that its `CostEstimate` says; None without.
     """
 
     name: str
     jaxpr: Any
-    steps: int
+    steps: int | None
     estimate: tuple[int, int] | None
 
     @property
@@ -62,12 +62,12 @@ class Kernel:
 
 
 def kernel_of(eqn: Any) -> Kernel:
-    """The kernel that a `pallas_call` runs. A grid of unknown size counts as one step."""
-    mapping, cost = eqn.params["grid_mapping"], eqn.params.get("cost_estimate")
-    sizes = [size if isinstance(size, int) else 1 for size in mapping.grid]
+    """The kernel that a `pallas_call` runs."""
+    grid, cost = eqn.params["grid_mapping"].grid, eqn.params.get("cost_estimate")
+    sizes = [size for size in grid if isinstance(size, int)]
     return Kernel(
         name=name_of(eqn),
         jaxpr=eqn.params["jaxpr"],
-        steps=math.prod(sizes),
+        steps=math.prod(sizes) if len(sizes) == len(grid) else None,
         estimate=None if cost is None else (cost.flops, cost.transcendentals),
     )

@@ -17,6 +17,7 @@ Name = tuple[str, str]
 _REMATTED = "rematted_computation"
 _OURS = frozenset({_REMATTED, "checkpoint", "remat", "remat2", ""})
 _EINSUM = "->"
+_EQUINOX = "eqx.nn."
 _OPTIMIZER = "optimizer"
 
 
@@ -38,5 +39,6 @@ def _phase(names: Sequence[Name]) -> Phase:
 
 def _modules(names: Sequence[Name]) -> list[str]:
     """The user's own scopes; jax adds some, such as the text of an einsum."""
-    parts = [part for kind, name in names if kind == "scope" for part in name.split("/")]
+    scopes = [name.removeprefix(_EQUINOX) for kind, name in names if kind == "scope"]
+    parts = [part for name in scopes for part in name.split("/")]
     return [part for part in parts if part not in _OURS and _EINSUM not in part]

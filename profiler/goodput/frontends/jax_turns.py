@@ -7,7 +7,7 @@ branch. Where that hangs on a value that is not there, the loop stays undecided.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ from goodput.frontends.jax_private import (
     literal,
     live,
     open_jaxpr,
+    scan_parts,
 )
 
 Path = tuple[int, ...]
@@ -100,7 +101,7 @@ class _Follower:
             known, value = literal(atom)
             return value if known else environment.get(atom, UNKNOWN)
 
-        for place, wants in _needed(inner, wanted):
+        for place, wants in _slice_of(inner, wanted).equations:
             eqn = inner.eqns[place]
             inputs = [read(atom) for atom in eqn.invars]
             outputs = self._equation(eqn, inputs, (*path, place), wants)
@@ -145,10 +146,10 @@ class _Follower:
     ) -> Sequence[Any]:
         """Turn by turn, so that what the body decides is seen each time."""
         of = eqn.params
-        fixed, carried = of["num_consts"], of["num_carry"]
+        fixed, carried = scan_parts(of)
         consts, state = list(values[:fixed]), list(values[fixed : fixed + carried])
         rows = values[fixed + carried :]
-        wants = [True] * carried + list(wanted[carried:])
+        wants = _needed_of_scan(eqn, wanted)
         stacked: list[list[Any]] = []
         turns = range(of["length"])
         for turn in reversed(turns) if of["reverse"] else turns:
@@ -168,7 +169,7 @@ class _Follower:
     ) -> Sequence[Any]:
         turns = self._turns.setdefault(path, Turns())
         loop = _Loop(eqn)
-        if is_decided_by_values(loop.test) or is_decided_by_values(loop.body):
+        if loop.is_decided_inside():
             return self._turn_by_turn(eqn, values, path)
         found = loop.turns(values)
         if found is None:
@@ -202,6 +203,10 @@ class _Loop:
         self.test, self.body = eqn.params["cond_jaxpr"], eqn.params["body_jaxpr"]
         self._tested: int = eqn.params["cond_nconsts"]
         self._looped: int = eqn.params["body_nconsts"]
+
+    def is_decided_inside(self) -> bool:
+        """Whether values decide what its test or its body does, too."""
+        return is_decided_by_values(self.test) or is_decided_by_values(self.body)
 
     def split(self, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """The constants of the test, those of the body, and the state."""
@@ -255,37 +260,69 @@ class _Loop:
             return int(lax.while_loop(goes_on, turn, start)[0])
 
 
-def _needed(jaxpr: Any, wanted: Sequence[bool]) -> list[tuple[int, list[bool]]]:
-    """The equations that decide something or give what does, in order, with the outputs wanted."""
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """The part of a jaxpr that decides something, or gives the outputs wanted.
+
+    Attributes:
+        equations: their places, in order, each with the outputs wanted of it.
+        inputs: which inputs they need.
+    """
+
+    equations: list[tuple[int, list[bool]]]
+    inputs: list[bool]
+
+
+def _slice_of(jaxpr: Any, wanted: Sequence[bool]) -> _Slice:
+    inner = open_jaxpr(jaxpr)
     needed = {
         atom
-        for atom, wants in zip(jaxpr.outvars, wanted, strict=True)
+        for atom, wants in zip(inner.outvars, wanted, strict=True)
         if wants and not literal(atom)[0]
     }
     found: list[tuple[int, list[bool]]] = []
-    for place in reversed(range(len(jaxpr.eqns))):
-        eqn = jaxpr.eqns[place]
+    for place in reversed(range(len(inner.eqns))):
+        eqn = inner.eqns[place]
         wants = [out in needed for out in eqn.outvars]
         if any(wants) or decides(eqn):
             found.append((place, wants))
-            needed.update(atom for atom in _asked(eqn, wants) if not literal(atom)[0])
+            asked = _picked(eqn.invars, _asked(eqn, wants))
+            needed.update(atom for atom in asked if not literal(atom)[0])
     found.reverse()
-    return found
+    return _Slice(found, [atom in needed for atom in inner.invars])
 
 
-def _asked(eqn: Any, wanted: Sequence[bool]) -> Iterable[Any]:
-    """The inputs that are needed to follow an equation, and for the wanted outputs."""
-    name = eqn.primitive.name
+def _asked(eqn: Any, wanted: Sequence[bool]) -> list[bool]:
+    """Which inputs are needed to follow an equation, and for the wanted outputs."""
+    every = [True] * len(eqn.invars)
+    name, body = eqn.primitive.name, body_of(eqn)
+    if name == SCAN:
+        needed = _needed_of_scan(eqn, wanted)
+        return _slice_of(eqn.params["jaxpr"], needed).inputs
+    if body is not None and name not in (SOLVE, SHARDED):
+        inputs = _slice_of(body.jaxpr, wanted).inputs
+        return inputs if len(inputs) == len(every) else every
     if any(wanted):
-        return tuple(eqn.invars)
+        return every
     if name == COND and not any(map(is_decided_by_values, eqn.params["branches"])):
-        return (eqn.invars[0],)
+        return [True] + [False] * (len(every) - 1)
     if name == WHILE:
         loop = _Loop(eqn)
-        if not (is_decided_by_values(loop.test) or is_decided_by_values(loop.body)):
-            needs = [flag for part in loop.deciding() for flag in part]
-            return _picked(eqn.invars, needs)
-    return tuple(eqn.invars)
+        if not loop.is_decided_inside():
+            return [flag for part in loop.deciding() for flag in part]
+    return every
+
+
+def _needed_of_scan(eqn: Any, wanted: Sequence[bool]) -> list[bool]:
+    """Which outputs of a scan's body are needed: what is carried on into what is needed, too."""
+    fixed, carried = scan_parts(eqn.params)
+    needed = list(wanted)
+    while True:
+        inputs = _slice_of(eqn.params["jaxpr"], needed).inputs[fixed : fixed + carried]
+        more = [a or b for a, b in zip(needed, inputs, strict=False)] + needed[carried:]
+        if more == needed:
+            return needed
+        needed = more
 
 
 def _nothing(eqn: Any) -> list[Any]:

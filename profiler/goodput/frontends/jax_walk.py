@@ -12,7 +12,7 @@ from typing import Any
 
 from goodput.formulas.lax_convolution import OF_INPUT, OF_WEIGHT
 from goodput.formulas.registry import has_formula
-from goodput.frontends.jax_bodies import COND, KERNEL, SHARDED, WHILE, body_of, hides_jaxprs
+from goodput.frontends.jax_bodies import COND, KERNEL, WHILE, body_of, hides_jaxprs
 from goodput.frontends.jax_calls import call_of, name_of
 from goodput.frontends.jax_entries import Entries
 from goodput.frontends.jax_kernels import kernel_of
@@ -81,7 +81,7 @@ class Walk:
         elif body is not None:
             before = len(self.entries.entries)
             self.over(body.jaxpr, replace(here, times=here.times * body.times))
-            if name == SHARDED:
+            if body.devices > 1:
                 self._spread(before, body.devices)
         elif name == WHILE:
             self._loop(eqn, here)
@@ -133,8 +133,8 @@ class Walk:
     def _kernel(self, eqn: Any, here: Around) -> None:
         kernel = kernel_of(eqn)
         apart = Walk({})
-        apart.over(kernel.jaxpr, Around(times=kernel.steps))
-        undecided = any(apart.undecided.values())
+        apart.over(kernel.jaxpr, Around(times=kernel.steps or 1))
+        undecided = kernel.steps is None or any(apart.undecided.values())
         work = kernel.estimated if undecided else _sum(apart.entries.entries)
         if undecided:
             self.kernels[kernel.undecided()] = None

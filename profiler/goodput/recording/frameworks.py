@@ -10,6 +10,7 @@ import ast
 import functools
 import importlib.util
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -32,8 +33,8 @@ _HOMES: Mapping[str, str] = {
 }
 """The framework of a library's top-level package."""
 
-_DEPTH = 4
-"""How far objects are opened: a step that holds a model that holds arrays."""
+_OBJECTS = 5000
+"""Objects that are looked at, at most: a step that holds a model that holds arrays."""
 _MEMBERS = 64
 """Members of a container that are looked at: the first ones tell as well as all."""
 _FILES = 50
@@ -41,19 +42,18 @@ _FILES = 50
 
 
 def framework_of(call: object, inputs: object) -> str:
-    """`TORCH` or `JAX`, by the callable and its inputs; "" where neither shows."""
-    return next(_frameworks((call, inputs), _DEPTH), "")
-
-
-def _frameworks(item: object, depth: int) -> Iterator[str]:
-    """The frameworks that show in an object, nearest first."""
-    found = _home_of(item)
-    if found:
-        yield found
-        return
-    if depth:
-        for part in _parts(item):
-            yield from _frameworks(part, depth - 1)
+    """`TORCH` or `JAX`, by the callable and its inputs, nearest first; "" where neither shows."""
+    waiting: deque[object] = deque((inputs, call))
+    seen: set[int] = set()
+    while waiting and len(seen) < _OBJECTS:
+        item = waiting.popleft()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if found := _home_of(item):
+            return found
+        waiting.extend(_parts(item))
+    return ""
 
 
 def _home_of(item: object) -> str:
@@ -79,6 +79,7 @@ def _parts(item: object) -> Iterator[object]:
     elif isinstance(item, functools.partial):
         yield from (item.func, item.args, item.keywords)
     elif hasattr(item, "__code__"):
+        yield getattr(item, "__self__", None)  # of a method
         yield from _used_by(item)
     elif callable(item):
         bound = (getattr(item, name, None) for name in ("__wrapped__", "__self__", "__func__"))

@@ -15,11 +15,12 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 from jax.experimental import pallas as pl  # noqa: E402
 from jax.experimental import sparse  # noqa: E402
-from jax.sharding import Mesh, PartitionSpec  # noqa: E402
+from jax.sharding import AbstractMesh, Mesh, PartitionSpec  # noqa: E402
 
 from goodput.errors import NotMeasuredError, UsageError  # noqa: E402
 from goodput.frontends.counted_step import Count  # noqa: E402
 from goodput.frontends.jax_count import Step, count_step  # noqa: E402
+from goodput.units import si  # noqa: E402
 
 Case = tuple[Callable[..., Any], tuple[Any, ...], int]
 
@@ -332,6 +333,22 @@ def test_branches_inside_a_loop_are_followed_turn_by_turn() -> None:
     assert total(counted(step, *shapes)) == (4 * 2 + 6) * 2048
 
 
+def test_only_what_decides_is_computed() -> None:
+    def fails(_: Any) -> Any:
+        raise AssertionError
+
+    def heavy(x: Any) -> Any:
+        return jax.pure_callback(fails, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    def step(x: Any, w: Any) -> Any:
+        def body(c: Any, i: Any) -> Any:
+            return lax.cond(i < 2, lambda c: c @ w, lambda c: c, heavy(c)), None
+
+        return jax.jit(lambda x: lax.scan(body, x, jnp.arange(6))[0])(until(x, w, 3))
+
+    assert total(counted(step, ones(4, 16), ones(16, 16))) == (3 + 2) * 2048
+
+
 def test_loops_inside_loops_sum_their_turns() -> None:
     def step(x: Any, w: Any) -> Any:
         return lax.scan(lambda c, i: (until(c, w, i), None), x, jnp.arange(5))[0]
@@ -383,13 +400,13 @@ def test_an_estimate_that_says_otherwise_is_told_and_not_taken() -> None:
 
 @pytest.mark.parametrize("cost", [None, 5000])
 def test_a_kernel_that_decides_inside_has_its_estimate_or_nothing(cost: int | None) -> None:
-    def kernel(a: Any, out: Any) -> None:
+    def turning(a: Any, out: Any) -> None:
         turns = pl.program_id(0)
         out[...] = lax.fori_loop(0, turns, lambda _, c: c @ c, a[...])
 
     estimate = cost and pl.CostEstimate(flops=cost, bytes_accessed=1, transcendentals=7)
     call = pl.pallas_call(
-        kernel,
+        turning,
         grid=(4,),
         out_shape=jax.ShapeDtypeStruct((8, 8), jnp.float32),
         interpret=True,
@@ -397,8 +414,72 @@ def test_a_kernel_that_decides_inside_has_its_estimate_or_nothing(cost: int | No
     )
     count = counted(call, ones(8, 8))
     assert total(count) == (cost or 0)
-    assert unmodelled(count) == ([] if cost else ["pallas::kernel"])
-    assert "values decide what pallas::kernel does" in count.warnings[0]
+    assert unmodelled(count) == ([] if cost else ["pallas::turning"])
+    assert "values decide what pallas::turning does" in count.warnings[0]
+
+
+def two_layers(axis: str | None) -> Callable[..., Any]:
+    """A feed-forward part; along `axis` its inner channels are spread over devices."""
+
+    def step(x: Any, up: Any, down: Any) -> Any:
+        y = jnp.tanh(x @ up) @ down
+        return y if axis is None else lax.psum(y, axis)
+
+    return step
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_sharded_work_is_of_all_devices_and_told_for_one(devices: int) -> None:
+    inputs = ones(16, 32), ones(32, 64), ones(64, 32)
+    plain = counted(two_layers(None), *inputs)
+    spread = counted(
+        jax.shard_map(
+            two_layers("model"),
+            mesh=AbstractMesh((devices,), ("model",)),
+            in_specs=(
+                PartitionSpec(),
+                PartitionSpec(None, "model"),
+                PartitionSpec("model", None),
+            ),
+            out_specs=PartitionSpec(),
+        ),
+        *inputs,
+    )
+    assert total(spread) == total(plain) == 2 * 2 * 16 * 32 * 64
+    (sentence,) = spread.warnings
+    assert sentence == (
+        f"shard_map spreads work over {devices} devices: the counts are of all of them, "
+        f"{si(131072, 'FLOP')} in it, {si(131072 / devices, 'FLOP')} on each"
+    )
+    (summed,) = [entry for entry in spread.work.entries if "psum" in entry.operator]
+    assert summed.work is not None
+    assert (summed.calls, summed.work.flops) == (devices, 0)
+    assert summed.work.bytes_read == summed.work.bytes_written == devices * 16 * 32 * 4
+
+
+def test_only_the_axes_that_are_taken_over_multiply() -> None:
+    mesh = AbstractMesh((2, 4), ("data", "model"))
+    rows = PartitionSpec("data")
+    call = jax.shard_map(
+        lambda x, w: x @ w,
+        mesh=mesh,
+        in_specs=(rows, PartitionSpec()),
+        out_specs=rows,
+        axis_names={"data"},
+    )
+    assert total(counted(call, ones(16, 8), ones(8, 4))) == 2 * 16 * 8 * 4
+
+
+def test_the_gradient_of_a_sharded_step() -> None:
+    mesh, rows = AbstractMesh((4,), ("data",)), PartitionSpec("data")
+    loss = jax.shard_map(
+        lambda w, x: lax.pmean(jnp.square(x @ w).mean(), "data"),
+        mesh=mesh,
+        in_specs=(PartitionSpec(), rows),
+        out_specs=PartitionSpec(),
+    )
+    count = counted(loss, ones(8, 4), ones(16, 8), train=True)
+    assert by(count, "phase") == {"forward": 1024, "backward": 1024}
 
 
 def test_a_primitive_without_a_formula_is_listed() -> None:
