@@ -189,6 +189,25 @@ def test_a_transposed_convolution_counts_as_in_torch(
     assert of_jax(jax_net, inputs, train=True) == of_torch(net, image, train=True)
 
 
+@FEW
+@given(batch=st.integers(1, 3), n=SIZES, more=st.integers(0, 9), columns=SIZES)
+def test_factorisations_count_as_in_torch(batch: int, n: int, more: int, columns: int) -> None:
+    square, tall, right = (batch, n, n), (batch, n + more, n), (batch, n, columns)
+    for ours, theirs, shapes in (
+        (jnp.linalg.cholesky, torch.linalg.cholesky, [square]),
+        (jnp.linalg.qr, torch.linalg.qr, [tall]),
+        (jnp.linalg.eigh, torch.linalg.eigh, [square]),
+        (jnp.linalg.solve, torch.linalg.solve, [square, right]),
+        (
+            lambda a: jnp.linalg.svd(a, full_matrices=False),
+            lambda a: torch.linalg.svd(a, full_matrices=False),
+            [tall],
+        ),
+    ):
+        found = of_jax(ours, *(shape(*sizes) for sizes in shapes))
+        assert found == of_torch(theirs, *(torch.ones(*sizes) for sizes in shapes)), ours
+
+
 def jax_gpt(weights: Any, tokens: Any, heads: int) -> Any:
     def norm(x: Any) -> Any:
         return (x - x.mean(-1, keepdims=True)) * lax.rsqrt(x.var(-1, keepdims=True) + 1e-5)

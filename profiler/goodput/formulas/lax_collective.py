@@ -16,7 +16,7 @@ _NAMES = (
 )
 # fmt: on
 
-COLLECTIVES = frozenset(f"lax::{name}" for name in _NAMES)
+COLLECTIVES = frozenset(f"lax::{name}{start}" for name in _NAMES for start in ("", "_start"))
 """The operators that talk to other devices."""
 
 register(*COLLECTIVES)(moved)

@@ -74,6 +74,16 @@ def _householder_product(call: Call) -> Work:
     return _each(call, work, matrix)
 
 
+@matrix_operator("lax::ormqr", operand=2)
+@register("lax::ormqr")
+def _ormqr(call: Call) -> Work:
+    """`(reflectors, scalars, C)`, Q on the left of C or on its right."""
+    scalars, other = tensor(call, 1), tensor(call, 2)
+    rows, columns = other.shape[-2:]
+    m, n = (rows, columns) if flag(call, "left", default=True) else (columns, rows)
+    return _each(call, factorisation.apply_q(m, n, scalars.shape[-1]), other)
+
+
 @matrix_operator("lax::eigh")
 @register("lax::eigh")
 def _eigh(call: Call) -> Work:

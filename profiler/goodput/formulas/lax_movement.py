@@ -14,16 +14,21 @@ from goodput.work import Call, TensorSpec, Work
 
 # fmt: off
 NOTHING = (
-    "after_all", "axis_index", "bitcast_convert_type", "broadcast_in_dim", "broadcast_to",
-    "copy_p", "create_token", "dce_sink", "debug_callback", "debug_print", "device_put", "empty",
-    "empty2", "expand_dims", "freeze", "inspect_sharding", "layout_constraint", "name",
-    "num_programs", "optimization_barrier", "pcast", "platform_index", "program_id", "pvary",
-    "random_unwrap", "random_wrap", "reshape", "sharding_constraint", "squeeze", "stop_gradient",
-    "tie", "xla_metadata_value", "zeros_like",
+    "after_all", "all_gather_done", "all_to_all_done", "axis_index", "bitcast_convert_type",
+    "broadcast_in_dim", "broadcast_to", "check", "create_linear", "create_token", "dce_sink",
+    "debug_callback", "debug_print", "device_put", "dim_as_value", "dimension_size", "empty",
+    "empty2", "expand_dims", "freeze", "from_edtype", "inspect_sharding", "layout_constraint",
+    "multiple_of", "name", "new_ref", "num_programs", "optimization_barrier", "pbroadcast_done",
+    "pcast", "pin", "platform_index", "ppermute_done", "program_id", "program_order", "psum_done",
+    "pvary", "random_unwrap", "random_wrap", "reduce_scatter_done", "reduced_vary_cast_p",
+    "relayout", "reshape", "shape_assertion", "sharding_constraint", "squeeze", "stop_gradient",
+    "tie", "to_edtype", "unpin", "vary_unreduced_cast_p", "with_memory_space_constraint",
+    "xla_metadata_value", "zeros_like",
 )
 COPIES = (
-    "concatenate", "copy", "pad", "rev", "split", "stack", "tile", "transpose", "unstack",
-    "lu_pivots_to_permutation", "reshard",
+    "bcoo_extract", "bcoo_fromdense", "bcoo_sort_indices", "bcoo_sum_duplicates", "bcoo_todense",
+    "bcoo_transpose", "concatenate", "copy", "lu_pivots_to_permutation", "pad", "reshard", "rev",
+    "split", "stack", "tile", "transpose", "unstack",
 )
 MADE = (
     "iota", "iota_2x32_shape", "philox2x32", "philox4x32", "random_bits", "random_clone",

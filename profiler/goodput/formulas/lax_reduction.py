@@ -27,7 +27,14 @@ def _reduce(call: Call) -> Work:
     return reduction(tensor(call, 0), call.outputs, flops=1, output_flops=-1)
 
 
-@register("lax::reduce_and", "lax::reduce_or", "lax::reduce_xor", "lax::sort", "lax::top_k")
+@register(
+    "lax::reduce_and",
+    "lax::reduce_or",
+    "lax::reduce_xor",
+    "lax::approx_top_k",
+    "lax::sort",
+    "lax::top_k",
+)
 def _compare(call: Call) -> Work:
     """Logic and comparisons are 0 FLOPs."""
     return moved(call)

@@ -37,6 +37,7 @@ _CALLS: Mapping[str, str] = {
     "pjit": "jaxpr",
     "remat": "jaxpr",
     "remat2": "jaxpr",
+    "remat_opt": "fwd_jaxpr",
     "run_scoped": "jaxpr",
 }
 """Primitives that run one jaxpr once, and where they hold it."""
