@@ -154,6 +154,22 @@ def test_targets_that_are_none(
     assert said.count("\n") == 1
 
 
+def test_a_convention_of_torchs_own_is_refused(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(["count", f"{program}:model", "--convention", "flopcountermode"]) == 2
+    assert "is no program of torch; take exact" in capsys.readouterr().err
+
+
+def test_operators_are_shown_without_jaxs_own_namespace(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(["count", f"{program}:model"]) == 0
+    shown = capsys.readouterr().out
+    assert "dot_general" in shown
+    assert "lax::" not in shown
+
+
 def test_the_call_from_python() -> None:
     import jax.numpy as jnp
 
