@@ -11,8 +11,8 @@ from goodput.formulas.lax_contraction import contraction_of, multiplies_many
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import work_of
 from goodput.frontends.jax_calls import call_of
-from goodput.frontends.jax_scopes import Name, place_of
 from goodput.trace.recording import WorkEntry, WorkPass
+from goodput.trace.scopes import Name, place_of
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
 from goodput.work import Call, Contraction, TensorSpec, Work

@@ -17,9 +17,9 @@ from goodput.frontends.jax_calls import call_of, name_of
 from goodput.frontends.jax_entries import Entries
 from goodput.frontends.jax_kernels import kernel_of
 from goodput.frontends.jax_private import names_of, open_jaxpr
-from goodput.frontends.jax_scopes import Name, place_of
 from goodput.frontends.jax_turns import Path, Turns
 from goodput.trace.recording import WorkEntry
+from goodput.trace.scopes import Name, place_of
 from goodput.trace.table import Phase
 from goodput.work import Work
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goodput.frontends.jax_scopes import place_of
+from goodput.trace.scopes import place_in, place_of
 from goodput.trace.table import Phase
 
 JVP, TRANSPOSE = ("transform", "jvp"), ("transform", "transpose")
@@ -26,3 +26,26 @@ REMATTED = ("scope", "rematted_computation")
 )
 def test_place(names: tuple[tuple[str, str], ...], phase: Phase, module: str) -> None:
     assert place_of(names) == (phase, module)
+
+
+@pytest.mark.parametrize(
+    ("path", "phase", "module", "primitive"),
+    [
+        ("jit(step)/jvp(GPT)/block/dot_general", Phase.FORWARD, "GPT.block", "dot_general"),
+        ("jit(f)/transpose(jvp(GPT))/block/mul", Phase.BACKWARD, "GPT.block", "mul"),
+        (
+            "jit(f)/transpose(jvp())/while/body/closed_call/checkpoint/rematted_computation/tanh",
+            *(Phase.RECOMPUTE, "", "tanh"),
+        ),
+        (
+            "jit(f)/jvp()/jit(dynamic_index_in_dim)/dynamic_slice",
+            *(Phase.FORWARD, "", "dynamic_slice"),
+        ),
+        ("jit(f)/optimizer/sub;jit(f)/optimizer/mul", Phase.OPTIMIZER, "optimizer", "sub"),
+        ("jit(f)/cond/branch_1_fun/layer/add", Phase.FORWARD, "layer", "add"),
+        ("jit(f)/jvp(bsd,de->bse)/dot_general", Phase.FORWARD, "", "dot_general"),
+        ("", Phase.FORWARD, "", ""),
+    ],
+)
+def test_a_path(path, phase, module, primitive):
+    assert place_in(path) == (phase, module, primitive)
