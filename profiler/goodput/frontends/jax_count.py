@@ -68,10 +68,20 @@ def count_step(step: Step) -> Count:
             "the callable returns no array, so XLA would leave out all that it does: return what "
             "it computes"
         )
+    return count_traced(program, arguments.values)
+
+
+def count_traced(program: Any, values: Sequence[Any] | None = None) -> Count:
+    """Counts a closed jaxpr, following what its values decide where they are given.
+
+    Raises:
+        NotMeasuredError: it could not be counted.
+        UsageError: there is nothing in it, or it failed on its values.
+    """
     program, _ = live(program, wanted=True, keep=True)
     turns: Mapping[Place, Turns] = {}
-    if is_decided_by_values(program):
-        turns = _followed(program, arguments.values)
+    if values is not None and is_decided_by_values(program):
+        turns = _followed(program, values)
     walk = Walk(turns)
     walk.over(program, Around())
     if not walk.entries.entries:

@@ -6,10 +6,14 @@ tells the parts of a scan by trees.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
+from jax._src import profiler as _profiler
+from jax._src.core import trace_state_clean
 from jax.extend import core
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
@@ -22,6 +26,70 @@ except ImportError as error:
         f"goodput counts programs of jax 0.10 and 0.11, and jax {jax.__version__} has no "
         "dce_jaxpr any more; install another one: pip install 'jax>=0.10,<0.12'"
     ) from error
+
+_PYTHON_CALLS, _HOST_LEVEL = 0, 2
+_OWN: list[Path] = []
+
+
+def tracing() -> bool:
+    """Whether a function is being traced right now."""
+    return not trace_state_clean()
+
+
+def profile_is_running() -> bool:
+    """Whether a profile of jax is being recorded."""
+    return _profiler._profile_state.profile_session is not None  # noqa: SLF001 - no public way
+
+
+def start_profile(folder: Path) -> None:
+    """Begins a profile of ours, without the calls of Python functions, which would slow it."""
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = _PYTHON_CALLS
+    options.host_tracer_level = _HOST_LEVEL
+    _OWN.append(folder)
+    try:
+        jax.profiler.start_trace(str(folder), profiler_options=options)
+    finally:
+        _OWN.pop()
+
+
+def stop_profile() -> None:
+    """Ends it."""
+    stop: Any = jax.profiler.stop_trace  # untyped in jax
+    stop()
+
+
+class ProfileWatch:
+    """Ends a profile of ours before the program starts one of its own: two cannot be.
+
+    Args:
+        interrupt: called before the program's.
+    """
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        self._interrupt = interrupt
+        self._original: Any = None
+
+    def install(self) -> None:
+        """Begins to watch."""
+        if self._original is not None:
+            return
+        start = self._original = _profiler.start_trace
+
+        @functools.wraps(start)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if not _OWN:
+                self._interrupt()
+            return start(*args, **kwargs)
+
+        _profiler.start_trace = jax.profiler.start_trace = watched
+
+    def remove(self) -> None:
+        """Gives jax its own function back."""
+        if self._original is not None:
+            _profiler.start_trace = jax.profiler.start_trace = self._original
+            self._original = None
+
 
 TRANSFORM, SCOPE = "transform", "scope"
 """The two kinds of what a name stack holds."""

@@ -42,6 +42,9 @@ from goodput.work import Work
 _VENDORS = {"AMD": "hip", "Nvidia": "cuda", "NVIDIA": "cuda"}
 _COLLECTIVE_KERNELS = ("nccl", "rccl")
 _DIFFERENT = 0.01
+
+BOUNDARY = "goodput boundary"
+"""The name of a mark between two steps, which goodput itself sets."""
 _NO_WORD = re.compile(r"\W")
 
 
@@ -345,10 +348,14 @@ def _steps(starts: list[float], end: float, numbers: list[int] | None = None) ->
 
 def _marked(marks: HostMarks) -> HostSteps | None:
     """The steps that the program marked with `StepTraceAnnotation`."""
+    edges = [(number, start) for name, number, start, _ in marks.steps if name == BOUNDARY]
+    if len(edges) > 1:
+        steps = _steps([start for _, start in edges], 0.0, [number for number, _ in edges])
+        return steps.select(np.arange(len(edges) - 1))
     if not marks.steps:
         return None
-    starts = [start for _, start, _ in marks.steps]
-    return _steps(starts, marks.steps[-1][2], [number for number, _, _ in marks.steps])
+    starts = [start for _, _, start, _ in marks.steps]
+    return _steps(starts, marks.steps[-1][3], [number for _, number, _, _ in marks.steps])
 
 
 def _runs(ops: DeviceOps) -> HostSteps | None:

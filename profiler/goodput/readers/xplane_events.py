@@ -86,12 +86,12 @@ class HostMarks:
     """What the host left: marked steps, calls of jitted functions, launches.
 
     Attributes:
-        steps: `(number, start, end)` of each marked step.
+        steps: `(name, number, start, end)` of each marked step.
         calls: `(start, end)` of the calls of each jitted function.
         launches: when each correlation was launched.
     """
 
-    steps: list[tuple[int, float, float]] = field(default_factory=list)
+    steps: list[tuple[str, int, float, float]] = field(default_factory=list)
     calls: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     launches: dict[int, float] = field(default_factory=dict)
 
@@ -277,7 +277,7 @@ def host_marks(planes: list[Plane], *, launches: bool) -> HostMarks:
             for line in plane.message.lines:
                 if launches or line.name == _PYTHON:
                     _read_line(plane, line, marks)
-    marks.steps.sort(key=lambda step: step[1])
+    marks.steps.sort(key=lambda step: step[2])
     return marks
 
 
@@ -295,7 +295,8 @@ def _read_line(plane: Plane, line: Any, marks: HostMarks) -> None:
         for content in event.stats:
             word, value = plane.stat_of(content)
             if word == _STEP:
-                marks.steps.append((int(value), *_span(line, event)))
+                title = plane.event_names.get(event.metadata_id, "")
+                marks.steps.append((title, int(value), *_span(line, event)))
             elif word == _CORRELATION and value:
                 marks.launches[int(value)] = _span(line, event)[0]
 
