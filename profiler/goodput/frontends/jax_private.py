@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 from jax._src import profiler as _profiler
+from jax._src.array import ArrayImpl
 from jax._src.core import trace_state_clean
 from jax.extend import core
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
@@ -26,6 +27,9 @@ except ImportError as error:
         f"goodput counts programs of jax 0.10 and 0.11, and jax {jax.__version__} has no "
         "dce_jaxpr any more; install another one: pip install 'jax>=0.10,<0.12'"
     ) from error
+
+ARRAY: type = ArrayImpl
+"""The class of arrays: to ask `isinstance` of `jax.Array` takes half a microsecond."""
 
 _PYTHON_CALLS, _HOST_LEVEL = 0, 2
 _OWN: list[Path] = []

@@ -17,7 +17,7 @@ from goodput.errors import typed_line
 from goodput.frontends import jax_device
 from goodput.frontends.jax_count import count_traced
 from goodput.frontends.jax_passes import JaxCounter, JaxProfiler, WindowTimer
-from goodput.frontends.jax_private import ProfileWatch, profile_is_running
+from goodput.frontends.jax_private import ARRAY, ProfileWatch, profile_is_running
 from goodput.frontends.jax_watch import JitWatch
 from goodput.frontends.measured import Measured
 from goodput.frontends.step_instruments import Clock, Instruments, PassOptions, ProgramEnd
@@ -27,6 +27,7 @@ from goodput.trace.recording import WorkPass
 
 _SMALL = 8
 """Arrays of an argument up to which their shapes tell the kind of a step; parameters have more."""
+_CONTAINERS = frozenset({tuple, list, dict})
 
 
 class JaxProgram:
@@ -106,14 +107,21 @@ class JaxProgram:
     # What each call of a jitted function does.
 
     def _call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._passes.state is not State.DONE:
+        # Undisturbed steps pay for all that stands here.
+        if self._passes.state is not State.WALL:
             self._guarded(self._before, function, args, kwargs)
-        result = function(*args, **kwargs)
-        self._last = result
+        elif function is self._main.function and not self._explicit:
+            try:
+                self._passes.boundary(kind_of(args, kwargs))
+            except Exception as error:  # noqa: BLE001 - the border with the user's program
+                self._fault(error)
+        result = self._last = function(*args, **kwargs)
         return result
 
     def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         state = self._passes.state
+        if state is State.DONE:
+            return
         if not self._explicit:
             learning = state in (State.WARMUP, State.COUNT)
             if learning and self._main.is_new(function, args, kwargs):
@@ -131,14 +139,17 @@ class JaxProgram:
         try:
             call(*args)
         except Exception as error:  # noqa: BLE001 - the border with the user's program
-            self._failure = f"goodput itself failed ({typed_line(error)}) and measured nothing more"
-            self._passes.restart()
-            self._passes.state = State.DONE
-            self._detach()
+            self._fault(error)
+
+    def _fault(self, error: Exception) -> None:
+        self._failure = f"goodput itself failed ({typed_line(error)}) and measured nothing more"
+        self._passes.restart()
+        self._passes.state = State.DONE
+        self._detach()
 
     def _counted(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> WorkPass:
         """The counts of one call, worked out once for all calls of its kind."""
-        key = (id(function), _kind(args, kwargs, None))
+        key = (id(function), _all_shapes(args, kwargs))
         if key not in self._counts:
             self._counts[key] = self._count(function, args, kwargs)
         return self._counts[key]
@@ -233,17 +244,25 @@ class _MainFunction:
 
 
 def kind_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-    """The kind of a step by the shapes of its small inputs; those of parameters never change."""
-    return _kind(args, kwargs, _SMALL)
+    """The kind of a step by the shapes of its small inputs; those of parameters never change.
 
-
-def _kind(args: tuple[Any, ...], kwargs: dict[str, Any], most: int | None) -> Hashable:
-    parts: list[tuple[tuple[int, ...], str]] = []
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, jax.Array):
-            parts.append((value.shape, value.dtype.name))
-            continue
-        leaves = jax.tree.leaves(value)
-        if most is None or len(leaves) <= most:
-            parts.extend((leaf.shape, str(leaf.dtype)) for leaf in leaves if hasattr(leaf, "shape"))
+    Small are arrays, and tuples, lists and dicts of a few of them.
+    """
+    parts: list[tuple[Any, Any]] = []
+    for value in (*args, *kwargs.values()) if kwargs else args:
+        kind = type(value)
+        if kind is ARRAY:
+            parts.append((value.shape, value.dtype))
+        elif kind in _CONTAINERS and len(value) <= _SMALL:
+            parts.extend(
+                (inner.shape, inner.dtype)
+                for inner in (value.values() if kind is dict else value)
+                if type(inner) is ARRAY
+            )
     return (tuple(parts),)
+
+
+def _all_shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+    leaves, tree = jax.tree.flatten((args, kwargs))
+    shapes = [(getattr(leaf, "shape", None), str(getattr(leaf, "dtype", leaf))) for leaf in leaves]
+    return tree, tuple(shapes)

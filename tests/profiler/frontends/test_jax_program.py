@@ -11,6 +11,7 @@ from goodput.frontends.jax_private import ProfileWatch, profile_is_running
 from goodput.frontends.jax_program import JaxProgram, kind_of
 from goodput.frontends.jax_watch import Jitted, JitWatch
 from goodput.frontends.step_instruments import PassOptions, ProgramEnd
+from goodput.frontends.step_kinds import describe
 from goodput.measure.clock import HostClock
 from goodput.readers import xplane
 
@@ -195,8 +196,9 @@ def test_after_the_watch_is_removed_jax_is_as_before():
 
 def test_kinds_are_told_by_small_inputs():
     many = [jnp.ones(n) for n in range(1, 12)]
-    assert kind_of((many, jnp.ones((2, 3))), {}) == ((((2, 3), "float32"),),)
-    assert kind_of(({"x": jnp.ones(2)},), {"y": 3}) == ((((2,), "float32"),),)
+    assert kind_of((many, jnp.ones((2, 3))), {}) == ((((2, 3), jnp.float32),),)
+    assert kind_of(({"x": jnp.ones(2)},), {"y": 3}) == ((((2,), jnp.float32),),)
+    assert describe(kind_of((jnp.ones((2, 3)),), {})) == "inputs float32[2,3]"
 
 
 # Windows.
