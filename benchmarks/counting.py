@@ -1,9 +1,10 @@
-"""What counters of FLOPs say and what they take: goodput beside six others, on the same models.
+"""What counters of FLOPs say and what they take: goodput beside eight others, on the same models.
 
 Each counts the forward pass of each model in a process of its own; the figure is the ratio of what
 it says to the truth (derived by hand, every attention pair counted, as the others do), and its time
 (the best of some, and the first, which pays for imports). The others live in an environment made
 for this run; those that cannot be installed are skipped, and those that fail on a model say why.
+JAX programs are counted beside XLA's own cost analysis and jax.experimental.roofline.
 
 Usage: python benchmarks/counting.py [--rounds N] [--only MODEL]
 """
@@ -18,10 +19,11 @@ import tempfile
 import time
 import venv
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from models.jax_counted import MODELS as JAX_MODELS
 from tabulate import tabulate
 
 PEERS = {
@@ -30,6 +32,7 @@ PEERS = {
     "calflops": ["calflops", "accelerate", "psutil"],
     "ptflops": ["ptflops"],
     "thop": ["thop"],
+    "roofline": ["absl-py"],
 }
 """What to install of each, without their own idea of which torch to bring."""
 
@@ -113,7 +116,6 @@ MODELS = {
     "llama": llama,
     "mixtral": mixtral,
 }
-
 # --- the counters ---------------------------------------------------------------------------------
 
 
@@ -184,6 +186,27 @@ def with_thop(model: Any, inputs: tuple[Any, ...]) -> float:
     return 2 * float(macs)
 
 
+def with_cost_analysis(call: Any, inputs: tuple[Any, ...]) -> float:
+    import jax
+
+    found = jax.jit(call).lower(*inputs).cost_analysis()
+    if found is None:
+        raise RuntimeError("this backend has no cost analysis")
+    return float(found["flops"])
+
+
+def with_roofline(call: Any, inputs: tuple[Any, ...]) -> float:
+    from jax.experimental import roofline
+
+    _, result = roofline.roofline(call)(*inputs)
+    return float(result.flops)
+
+
+JAX_COUNTERS: dict[str, Callable[[Any, tuple[Any, ...]], float]] = {
+    "goodput": with_goodput,
+    "cost_analysis": with_cost_analysis,
+    "roofline": with_roofline,
+}
 COUNTERS: dict[str, Callable[[Any, tuple[Any, ...]], float]] = {
     "goodput": with_goodput,
     "FlopCounterMode": with_flop_counter_mode,
@@ -197,15 +220,18 @@ COUNTERS: dict[str, Callable[[Any, tuple[Any, ...]], float]] = {
 
 def measured(counter: str, name: str, rounds: int) -> None:
     """Print what one counter says of one model, and its best time, as JSON on the last line."""
-    import torch
-
     warnings.simplefilter("ignore")
-    torch.manual_seed(0)
-    model, inputs, truth = MODELS[name]()
+    make = {**MODELS, **JAX_MODELS}[name]
+    count = (JAX_COUNTERS if name in JAX_MODELS else COUNTERS)[counter]
+    if name in MODELS:
+        import torch
+
+        torch.manual_seed(0)
+    model, inputs, truth = make()
     said, seconds = [], []
     for _ in range(rounds + 1):
         began = time.perf_counter()
-        said.append(COUNTERS[counter](model, inputs))
+        said.append(count(model, inputs))
         seconds.append(time.perf_counter() - began)
     print(
         "\n" + json.dumps({"ratio": said[0] / truth, "first": seconds[0], "best": min(seconds[1:])})
@@ -234,7 +260,8 @@ def installed(python: str, packages: list[str]) -> str:
 def one(python: str, counter: str, name: str, rounds: int) -> dict[str, float] | str:
     """Return what a counter says of a model in a process of its own, or why it says nothing."""
     command = [python, __file__, "--measured", counter, name, str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    settings = {**os.environ, "JAX_TRACEBACK_FILTERING": "off"}  # else the last line tells of it
+    done = subprocess.run(command, capture_output=True, text=True, env=settings, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         return lines[-1][:100]
@@ -242,44 +269,65 @@ def one(python: str, counter: str, name: str, rounds: int) -> dict[str, float] |
     return found
 
 
+Found = dict[str, dict[str, dict[str, float] | str]]
+
+
 def main() -> None:
-    """Print both tables, and fail where goodput is not exact."""
+    """Print the tables, and fail where goodput is not exact."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="timed counts of each; the best is")
-    parser.add_argument("--only", choices=MODELS, help="one model")
+    parser.add_argument("--only", choices=[*MODELS, *JAX_MODELS], help="one model")
     args = parser.parse_args()
-    names = [args.only] if args.only else list(MODELS)
+    notes: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        python, counters, notes = environment(Path(folder) / "peers"), [], []
-        for counter in COUNTERS:
-            reason = installed(python, PEERS[counter]) if counter in PEERS else ""
-            if reason:
-                notes.append(f"skipped: {counter} could not be installed: {reason}")
-            else:
-                counters.append(counter)
-        found = {
-            name: {counter: one(python, counter, name, args.rounds) for counter in counters}
-            for name in names
-        }
+        python = environment(Path(folder) / "peers")
+        families = [
+            of_all(python, names, counters, notes, args.rounds)
+            for models, counters in ((MODELS, COUNTERS), (JAX_MODELS, JAX_COUNTERS))
+            if (names := [name for name in models if args.only in (None, name)])
+        ]
+    for family in families:
+        show(family)
+        for name, results in family.items():
+            for counter, result in results.items():
+                if isinstance(result, str):
+                    notes.append(f"{counter} on {name}: {result}")
+    print("\n".join(["", *notes]))
+    ours = [results["goodput"] for family in families for results in family.values()]
+    sys.exit(not all(isinstance(result, dict) and result["ratio"] == 1 for result in ours))
+
+
+def of_all(
+    python: str, names: list[str], counters: Iterable[str], notes: list[str], rounds: int
+) -> Found:
+    """Return what each counter that can be installed says of each model."""
+    present = []
+    for counter in counters:
+        reason = installed(python, PEERS[counter]) if counter in PEERS else ""
+        if reason:
+            notes.append(f"skipped: {counter} could not be installed: {reason}")
+        else:
+            present.append(counter)
+    return {
+        name: {counter: one(python, counter, name, rounds) for counter in present} for name in names
+    }
+
+
+def show(found: Found) -> None:
+    """Print the tables of models that the same counters count."""
+    counters = list(next(iter(found.values())))
     for title, key, scale, form in (
         ("said / truth", "ratio", 1, ".4g"),
         ("best time, ms", "best", 1e3, ".1f"),
         ("first time, ms", "first", 1e3, ".1f"),
     ):
         rows = [
-            [name, *(cell(found[name][counter], key, scale, form) for counter in counters)]
-            for name in names
+            [name, *(cell(results[counter], key, scale, form) for counter in counters)]
+            for name, results in found.items()
         ]
         headers, sides = ["model", *counters], ["left"] + ["right"] * len(counters)
         table = tabulate(rows, headers, disable_numparse=True, colalign=sides)
         print(f"\n{title}\n{table}")
-    for name in names:
-        for counter, result in found[name].items():
-            if isinstance(result, str):
-                notes.append(f"{counter} on {name}: {result}")
-    print("\n".join(["", *notes]))
-    ours = [found[name]["goodput"] for name in names]
-    sys.exit(not all(isinstance(result, dict) and result["ratio"] == 1 for result in ours))
 
 
 def cell(result: dict[str, float] | str, key: str, scale: float, form: str) -> str:

@@ -57,7 +57,8 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     """Count the FLOPs and bytes of one step of TARGET: no device is needed, no weight is allocated.
 
     TARGET is file.py:function or package.module:function, a function without arguments that
-    returns (callable, inputs); or hf:config.json, a Hugging Face causal language model.
+    returns (callable, inputs), of PyTorch or of JAX; or hf:config.json, a Hugging Face causal
+    language model.
     """
     options = ReportOptions(by, convention, capacity, json, markdown)
     with report_stream(alone=options.alone_on_stdout) as stream:

@@ -11,7 +11,8 @@ from goodput.capacity.datasheet import capacity_from_datasheet, full_row_of, row
 from goodput.capacity.profile import Capacity
 from goodput.commands.given import capacity_for
 from goodput.device import DeviceIdentity
-from goodput.formulas.conventions import check
+from goodput.errors import UsageError
+from goodput.formulas.conventions import FLOP_COUNTER_MODE, check
 from goodput.report.build import build
 from goodput.report.devices import ideals
 from goodput.report.model import Report
@@ -30,14 +31,15 @@ def count(
 
     Modules keep their weights, and nothing is computed: shapes alone go through the program. Where
     it needs values (routing by `nonzero`, lengths), it is run once for real on the inputs as they
-    are, and a warning says so.
+    are, and a warning says so; of a JAX program only what decides a loop or a branch is computed.
 
     Args:
-        callable: a module, a function, or a training step without inputs.
+        callable: a module, a function of PyTorch or of JAX, or a training step without inputs.
         inputs: its arguments.
         convention: which FLOPs are useful.
         train: True: the backward pass of what it returns is counted too; False: without gradients,
-            a module in evaluation; None: it is called as it is.
+            a module in evaluation; None: it is called as it is. Of JAX, the backward pass is by
+            the floating leaves of the first argument, or of all where it has none.
         by: what `operators` groups by: `operator`, `module`, `phase` or `kernel`.
         devices: names of devices of the datasheet, to tell the ideal seconds on.
 
@@ -82,6 +84,11 @@ def reported(
     Raises:
         UsageError: there is no such convention or view, or no capacity in the file.
     """
+    if convention == FLOP_COUNTER_MODE and recording.trace.framework != "torch":
+        raise UsageError(
+            f"{convention} is what torch's own counter says, and {recording.program} is no program "
+            "of torch; take exact, dense-attention or macs"
+        )
     own = capacity_for(None, capacity) if capacity is not None else None
     if own is None and len(roofs) == 1:
         own = roofs[0]

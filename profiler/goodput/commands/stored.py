@@ -11,13 +11,16 @@ from goodput.capacity.datasheet import capacity_from_datasheet, row_of
 from goodput.capacity.profile import Capacity
 from goodput.commands.given import capacity_for
 from goodput.device import DeviceIdentity
-from goodput.errors import TraceFormatError, UsageError
-from goodput.readers import kineto, recording_file
+from goodput.errors import UsageError
+from goodput.readers import kineto, recording_file, xplane
 from goodput.readers.recording_head import is_recording
 from goodput.report.build import build
 from goodput.report.model import Report
 from goodput.trace.recording import Recording
 from goodput.trace.table import Trace
+
+XSPACE = ".xplane.pb"
+"""How the names of JAX's profiles end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,31 +60,38 @@ class Stored:
 
 
 def load(path: str | os.PathLike[str]) -> Stored:
-    """The recording, or the torch.profiler trace (gzipped or not), in the file `path`.
+    """The recording, the torch.profiler trace (gzipped or not) or the JAX profile at `path`.
 
     Needs no framework. Raises:
         UsageError: there is no such file, or it is neither.
         SchemaVersionError: a newer goodput wrote it.
     """
-    file = Path(path)
-    _check_file(file)
+    file = _file_in(Path(path))
     if is_recording(file):
         recording, capacity = recording_file.load(file)
         return Stored(recording, capacity or datasheet_of(recording.trace.device))
-    trace = kineto.read(file)
+    trace = xplane.read(file) if file.name.endswith(XSPACE) else kineto.read(file)
     return Stored(recording_of(trace, file), datasheet_of(trace.device))
 
 
-def _check_file(file: Path) -> None:
-    if not file.exists():
-        raise UsageError(f"there is no file {file}; give a recording or a trace.json[.gz]")
-    if file.is_dir():
-        raise UsageError(f"{file} is a directory; name the recording or the trace inside it")
-    if file.suffix == ".pb":
-        raise TraceFormatError(
-            f"{file} is an XSpace file; goodput show reads its own recordings and torch.profiler's "
-            "trace.json[.gz]"
+def _file_in(place: Path) -> Path:
+    """The file at `place`; in a directory, the newest profile of JAX.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not place.exists():
+        raise UsageError(
+            f"there is no file {place}; give a recording, a trace.json[.gz] or an xplane.pb"
         )
+    if not place.is_dir():
+        return place
+    profiles = sorted(place.rglob(f"*{XSPACE}"), key=lambda file: file.stat().st_mtime)
+    if not profiles:
+        raise UsageError(
+            f"{place} is a directory without an xplane.pb; name the recording or trace inside it"
+        )
+    return profiles[-1]
 
 
 def datasheet_of(device: DeviceIdentity | None) -> Capacity | None:

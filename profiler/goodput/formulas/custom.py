@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
-import goodput.formulas.aten  # noqa: F401 - so that a name which goodput knows is found taken
+import goodput.formulas.aten
+import goodput.formulas.lax  # noqa: F401 - so that a name which goodput knows is found taken
 from goodput.errors import FormulaError
 from goodput.formulas.registry import register
 from goodput.work import Call, Work

@@ -12,6 +12,8 @@ from goodput.work import TensorSpec
 PRODUCTS = frozenset({"aten::bmm", "aten::baddbmm"})
 """The operators that multiply batches of matrices, the two factors last among their tensors."""
 
+TELL_THE_MASK = "scaled_dot_product_attention tells the mask"
+
 SOFTMAXES = frozenset({"aten::_softmax", "aten::_safe_softmax"})
 
 
@@ -42,19 +44,46 @@ class HandWritten:
                 self._weights[owner] = rows
 
 
-def told(modules: Sequence[str], nameless: str) -> tuple[str, ...]:
+class HandWrittenExponential:
+    """Finds them where softmax is no operator of its own: by the exponential inside of it."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, int] = {}
+        self._weights: dict[str, int] = {}
+        self._found: dict[str, None] = {}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules found, in the order in which they ran; "" is the program itself."""
+        return tuple(self._found)
+
+    def product(self, left: TensorSpec, right: TensorSpec, elements: int, module: str) -> None:
+        """Takes note of a forward product of many matrices, of so many elements, in order."""
+        if self._weights.get(module) in (left.numel, right.numel):
+            self._found[module] = None
+            del self._weights[module]
+        self._scores[module] = elements
+
+    def exponential(self, tensor: TensorSpec, module: str) -> None:
+        """Takes note of a forward exponential, in order."""
+        every = (m for m in _and_around(module) if self._scores.get(m) == tensor.numel)
+        owner = next(every, None)
+        if owner is not None:
+            self._weights[owner] = tensor.numel
+
+
+def told(modules: Sequence[str], nameless: str, advice: str = TELL_THE_MASK) -> tuple[str, ...]:
     """The sentence for attention in `modules`, counted dense; none without any.
 
-    `nameless` stands for a module without a name.
+    `nameless` stands for a module without a name; `advice` is what to do about it, if anything.
     """
     if not modules:
         return ()
     sentence = (
         f"attention is written by hand in {and_more([name or nameless for name in modules])}, so "
-        "every pair is counted as useful even where a mask closes it; "
-        "scaled_dot_product_attention tells the mask"
+        "every pair is counted as useful even where a mask closes it"
     )
-    return (sentence,)
+    return (f"{sentence}; {advice}" if advice else sentence,)
 
 
 def and_more(names: Sequence[str]) -> str:

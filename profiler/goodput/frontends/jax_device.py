@@ -62,12 +62,18 @@ def free_bytes() -> int | None:
 
 def environment() -> dict[str, str]:
     """Versions and settings that a step's time depends on."""
+    found = versions()
+    found["runtime"] = jax.local_devices()[0].client.platform_version.splitlines()[0]
+    found |= {name.lower(): os.environ[name] for name in _SETTINGS if os.environ.get(name)}
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions alone; no device is asked for."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    found["runtime"] = jax.local_devices()[0].client.platform_version.splitlines()[0]
-    found |= {name.lower(): os.environ[name] for name in _SETTINGS if os.environ.get(name)}
     return found

@@ -21,6 +21,7 @@ from torch.optim.optimizer import (
 )
 
 from goodput.errors import GoodputError, NotMeasuredError, UsageError, typed_line
+from goodput.frontends.counted_step import Count
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_count_devices import (
     HollowDevices,
@@ -33,7 +34,6 @@ from goodput.frontends.torch_count_tensors import HollowTensors
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch
 from goodput.frontends.torch_private import backward_task
-from goodput.trace.recording import WorkPass
 
 _OURS = str(Path(__file__).parent.parent)
 _TORCH = str(Path(torch.__file__).parent)
@@ -62,15 +62,6 @@ class Step:
     def root(self) -> torch.nn.Module | None:
         """The module that is called, which holds all that runs; None for a function."""
         return self.call if isinstance(self.call, torch.nn.Module) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One counted step, sentences for the report, and its tokens where they are known."""
-
-    work: WorkPass
-    warnings: tuple[str, ...] = ()
-    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from goodput.errors import NotMeasuredError, UsageError
-from goodput.frontends.torch_count import Count, Step, Unshaped, no_collection, on_shapes
+from goodput.frontends.counted_step import Count
+from goodput.frontends.torch_count import Step, Unshaped, no_collection, on_shapes
 
 DEFAULT_TOKENS = 2048
 """Tokens of a sequence where neither the user nor the config says."""

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from goodput.device import DeviceIdentity
 from goodput.frontends import torch_device
+from goodput.frontends.measured import Measured
 from goodput.frontends.step_instruments import (
     Clock,
     Instruments,
     PassOptions,
-    PassResults,
     ProgramEnd,
 )
 from goodput.frontends.step_passes import Passes, State
 from goodput.frontends.torch_passes import TorchCounter, TorchTimer
 from goodput.frontends.torch_profiler import ProfilerGuard, TorchProfiler, quiet_kineto
 from goodput.frontends.torch_steps import StepFinder
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a torch program left behind.
-
-    Attributes:
-        results: what the passes measured.
-        trace_path: the profiled steps; None where there were none.
-        device: what it ran on.
-        environment: versions and settings.
-        kind: `training`, `inference`, `explicit`, or "" where no step was found.
-        warnings: sentences for the report.
-    """
-
-    results: PassResults
-    trace_path: Path | None
-    device: DeviceIdentity
-    environment: dict[str, str] = field(default_factory=dict)
-    kind: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 class TorchProgram:

@@ -11,20 +11,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodput.errors import TraceFormatError
-from goodput.formulas.hand_written import told
-from goodput.readers import kineto
+from goodput.formulas.hand_written import TELL_THE_MASK, told
+from goodput.readers import kineto, xplane
 from goodput.recording import ranks
 from goodput.recording.join import join
 from goodput.trace.recording import Recording, WorkPass
 from goodput.trace.table import Invocations, Trace
+from goodput.units import si
 
 if TYPE_CHECKING:
-    from goodput.frontends.torch_program import Measured
+    from goodput.frontends.measured import Measured
 
 MORE_STEPS = (
     "let it run for more steps (about 30 are enough), pass smaller --warmup and --steps, or mark "
     "its steps with goodput.record() and .step()"
 )
+
+
+_READERS = {"torch": kineto, "jax": xplane}
+_NO_STEP = {
+    "torch": "no optimizer stepped and no top-level module was called again",
+    "jax": "no function of its own that the program jitted was called again",
+}
+# A padded or a split last tile is less; recompute that XLA removed or an operator that it added is
+# more.
+_SAME_COUNT = 1e-3
 
 
 def recording_of(
@@ -45,7 +56,7 @@ def recording_of(
         return None, _nothing(measured)
     if not walls and trace.steps:
         walls, basis = tuple(step.wall_seconds for step in trace.steps), "trace"
-    if trace.steps:
+    if trace.steps and measured.framework == "torch":
         trace = join(trace, results.work, results.wall_seconds, mixed=results.mixed)
     place = ranks.here()
     recording = Recording(
@@ -56,7 +67,7 @@ def recording_of(
         basis=basis,
         steps_seen=results.steps_seen,
         steps_left_out=results.steps_left_out,
-        tokens_per_step=None if results.mixed else tokens_of(results.work),
+        tokens_per_step=None if results.mixed else _tokens(measured),
         work=results.work,
         exit_status=exit_status,
         warnings=(
@@ -64,6 +75,7 @@ def recording_of(
             *results.warnings,
             *warnings,
             *hand_written(results.work.hand_written),
+            *_two_counts(trace, measured),
         ),
         environment={
             **measured.environment,
@@ -103,9 +115,9 @@ def _walls(measured: Measured, warnings: list[str]) -> tuple[float, ...]:
     return results.wall_seconds
 
 
-def hand_written(modules: tuple[str, ...]) -> tuple[str, ...]:
+def hand_written(modules: tuple[str, ...], advice: str = TELL_THE_MASK) -> tuple[str, ...]:
     """The sentence for attention whose mask nothing tells, counted dense."""
-    return told(modules, nameless="the program itself")
+    return told(modules, "the program itself", advice)
 
 
 def tokens_of(work: WorkPass) -> float | None:
@@ -150,7 +162,7 @@ def _profiled_trace(measured: Measured) -> tuple[Trace | None, list[str]]:
     if measured.trace_path is None or not measured.results.profiled:
         return None, []
     try:
-        trace = kineto.read(measured.trace_path)
+        trace = _READERS[measured.framework].read(measured.trace_path)
     except TraceFormatError as error:
         return None, [f"the profiled steps could not be read: {error}"]
     trace = replace(keep_steps(trace, measured.results.profiled), device=measured.device)
@@ -160,7 +172,7 @@ def _profiled_trace(measured: Measured) -> tuple[Trace | None, list[str]]:
 def _empty(measured: Measured) -> Trace:
     return Trace(
         device=measured.device,
-        framework="torch",
+        framework=measured.framework,
         steps=(),
         invocations=Invocations.of({}),
         strings=("",),
@@ -170,8 +182,36 @@ def _empty(measured: Measured) -> Trace:
 def _nothing(measured: Measured) -> str:
     seen = measured.results.steps_seen
     if seen == 0:
-        what = "no step was seen: no optimizer stepped and no top-level module was called again"
+        what = f"no step was seen: {_NO_STEP[measured.framework]}"
     else:
         what = f"no whole step was measured: the program ended after {seen}"
     warnings = "; ".join((*measured.warnings, *measured.results.warnings))
     return f"{what}; {warnings + '; ' if warnings else ''}{MORE_STEPS}"
+
+
+def _tokens(measured: Measured) -> float | None:
+    if measured.framework == "torch":
+        return tokens_of(measured.results.work)
+    return None if measured.tokens is None else float(measured.tokens)
+
+
+def _two_counts(trace: Trace, measured: Measured) -> tuple[str, ...]:
+    """The sentence on products that a program of JAX asks for, and those that XLA made of them."""
+    work = measured.results.work
+    if measured.framework != "jax" or not work.entries or not trace.steps:
+        return ()
+    asked, again = 0, 0
+    for entry in work.entries:
+        flops = entry.work.flops if entry.work else 0
+        asked += flops
+        again += flops if entry.phase == "recompute" else 0
+    table = trace.invocations
+    ran = float(table.flops.sum()) / len(trace.steps)
+    if abs(ran - asked) <= _SAME_COUNT * asked:
+        return ()
+    sentence = (
+        f"the jaxpr of a step holds {si(asked, 'FLOP')} of products, {si(again, 'FLOP')} of them "
+        f"recompute, and XLA runs {si(ran, 'FLOP')}: it removes what is computed twice, and adds "
+        "padding or splits of its own"
+    )
+    return (sentence,)

@@ -5,18 +5,28 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goodput.errors import NotMeasuredError, UsageError
+from goodput.errors import GoodputError, NotMeasuredError, UsageError
+from goodput.frontends.counted_step import Count
 from goodput.recording import targets
 from goodput.recording.assemble import hand_written, tokens_of
+from goodput.recording.frameworks import (
+    JAX,
+    TORCH,
+    framework_of,
+    imported_by,
+    likely,
+    source_of,
+)
 from goodput.recording.targets import Target
 from goodput.trace.recording import COUNTED, Recording
 from goodput.trace.table import Invocations, Trace
 from goodput.units import si
 
 if TYPE_CHECKING:
-    from goodput.frontends.torch_count import Count, Step, Unshaped
+    from goodput.frontends.torch_count import Step, Unshaped
 
 _REAL_BYTES = 4 * 2**30
 """Bytes of tensors up to which a program is run for real where shapes do not do."""
@@ -39,14 +49,20 @@ def of_target(
         NotMeasuredError: it could not be counted.
     """
     target = targets.parsed(text)
-    _check_torch()
     if target.kind == "hf":
+        _check_installed(TORCH)
         from goodput.frontends.torch_count_models import count_config
 
         count = count_config(target.place, batch or 1, seq, train=bool(train))
-    else:
-        count = _of_function(target, {"batch": batch, "seq": seq}, train=train)
-    return _recording(target.title, count)
+        return _recording(target.title, TORCH, count)
+    sizes = {"batch": batch, "seq": seq}
+    if _is_all_jax(target):
+        return _of_jax_function(target, sizes, train=train)
+    try:
+        return _recording(target.title, TORCH, _of_function(target, sizes, train=train))
+    except _JaxTargetError:
+        # It was loaded among torch's tensors without memory: once more, as it is.
+        return _of_jax_function(target, sizes, train=train)
 
 
 def of_call(
@@ -58,27 +74,61 @@ def of_call(
         UsageError: the call failed by itself.
         NotMeasuredError: it could not be counted.
     """
-    _check_torch()
+    name = getattr(call, "__qualname__", type(call).__qualname__)
+    if (framework_of(call, inputs) or likely()) == JAX:
+        return _of_jax(name, call, inputs, train=train)
+    _check_installed(TORCH)
     from goodput.frontends.torch_count import Step, count_step
 
-    name = getattr(call, "__qualname__", type(call).__qualname__)
-    return _recording(name, count_step(Step(call, inputs, train)))
+    return _recording(name, TORCH, count_step(Step(call, inputs, train)))
 
 
-def _check_torch() -> None:
-    if importlib.util.find_spec("torch") is None:
+class _JaxTargetError(GoodputError):
+    """A target that was taken for one of torch is of JAX; never shown."""
+
+
+def _is_all_jax(target: Target) -> bool:
+    """Whether a target can be loaded without torch: it imports jax alone."""
+    if importlib.util.find_spec(TORCH) is None:
+        return True
+    source = Path(target.place) if target.kind == "file" else source_of(target.place)
+    return source is not None and imported_by(source) == {JAX}
+
+
+def _of_jax_function(
+    target: Target, sizes: dict[str, int | None], *, train: bool | None
+) -> Recording:
+    call, inputs = targets.call(target, targets.function_of(target), sizes)
+    if framework_of(call, inputs) == TORCH:
+        return of_call(call, inputs, train=train)
+    return _of_jax(target.title, call, inputs, train=train)
+
+
+def _of_jax(title: str, call: Callable[..., Any], inputs: Any, *, train: bool | None) -> Recording:
+    _check_installed(JAX)
+    from goodput.frontends.jax_count import Step, count_step
+
+    return _recording(title, JAX, count_step(Step(call, inputs, train)))
+
+
+def _check_installed(framework: str) -> None:
+    if importlib.util.find_spec(framework) is None:
+        names = {TORCH: "PyTorch", JAX: "JAX"}
         raise UsageError(
-            "PyTorch is not installed here, and it is PyTorch programs that are counted: "
-            "pip install 'goodput-profiler[torch]'"
+            f"{names[framework]} is not installed here, which this program is counted with: "
+            f"pip install 'goodput-profiler[{framework}]'"
         )
 
 
 def _of_function(target: Target, sizes: dict[str, int | None], *, train: bool | None) -> Count:
-    from goodput.frontends.torch_count import Count, Step, on_shapes, on_values
+    from goodput.frontends.torch_count import Step, on_shapes, on_values
 
     def make() -> Step:
         function = targets.function_of(target)
-        return Step(*targets.call(target, function, sizes), train)
+        call, inputs = targets.call(target, function, sizes)
+        if framework_of(call, inputs) == JAX:
+            raise _JaxTargetError
+        return Step(call, inputs, train)
 
     found = on_shapes(make)
     if isinstance(found, Count):
@@ -101,19 +151,35 @@ def _check_size(target: Target, found: Unshaped) -> None:
         )
 
 
-def _recording(title: str, count: Count) -> Recording:
-    from goodput.frontends.torch_device import environment
-
+def _recording(title: str, framework: str, count: Count) -> Recording:
     tokens = tokens_of(count.work) if count.tokens is None else float(count.tokens)
     return Recording(
         program=title,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        trace=Trace(None, "torch", (), Invocations.of({}), ("",)),
+        trace=Trace(None, framework, (), Invocations.of({}), ("",)),
         wall_seconds=(),
         basis=COUNTED,
         tokens_per_step=tokens,
         work=count.work,
-        warnings=(*count.warnings, *hand_written(count.work.hand_written)),
-        environment={name: text for name, text in environment().items() if name != "threads"},
+        warnings=(*count.warnings, *_hand_written(framework, count)),
+        environment=_environment(framework),
         count_only=True,
     )
+
+
+def _hand_written(framework: str, count: Count) -> tuple[str, ...]:
+    """The sentence for attention by hand; JAX has no operator that would know the mask."""
+    if framework == TORCH:
+        return hand_written(count.work.hand_written)
+    return hand_written(count.work.hand_written, advice="")
+
+
+def _environment(framework: str) -> dict[str, str]:
+    """The versions that a count may depend on; no device is asked for."""
+    if framework == JAX:
+        from goodput.frontends.jax_device import versions
+
+        return versions()
+    from goodput.frontends.torch_device import environment
+
+    return {name: text for name, text in environment().items() if name != "threads"}

@@ -9,11 +9,12 @@ import atexit
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from goodput.errors import UsageError
+from goodput.errors import NotMeasuredError, UsageError
 from goodput.measure.clock import Clock, HostClock
 from goodput.recording import launchers, script
 from goodput.recording.imports import WhenImported
@@ -22,8 +23,11 @@ from goodput.recording.scratch import scratch
 from goodput.recording.script import ScriptTarget
 
 if TYPE_CHECKING:
-    from goodput.recording.torch_run import TorchRun
+    from goodput.recording.program_run import ProgramRun
     from goodput.trace.recording import Recording
+
+_FRAMEWORKS = {"torch": "2.11 to 2.15", "jax": "0.10 and 0.11"}
+_NOTHING = "{program} never imported torch or jax, so there was no step to see"
 
 __all__ = ["RunOptions", "RunOutcome", "ScriptTarget", "record_script"]
 
@@ -88,10 +92,10 @@ def check(target: ScriptTarget, options: RunOptions) -> None:
     if advice:
         raise UsageError(advice)
     script.check(target)
-    if importlib.util.find_spec("torch") is None:
+    if not any(map(importlib.util.find_spec, _FRAMEWORKS)):
         raise UsageError(
-            "PyTorch is not installed here, and goodput measures PyTorch programs: "
-            "pip install 'goodput-profiler[torch]'"
+            "neither PyTorch nor JAX is installed here, and goodput measures programs of these: "
+            "pip install 'goodput-profiler[torch]' or 'goodput-profiler[jax]'"
         )
     warning = script.clash(target)
     if warning:
@@ -99,44 +103,66 @@ def check(target: ScriptTarget, options: RunOptions) -> None:
 
 
 class _Watch:
-    """Measures torch from the moment that the script imports it, and needs nothing big before."""
+    """Measures each framework from the moment that the script imports it; nothing big before."""
 
     def __init__(self, options: RunOptions, clock: Clock, scratch: Path) -> None:
         self._options = options
         self._clock = clock
         self._scratch = scratch
-        self._torch: TorchRun | None = None
-        self._fault = ""
-        self._imports = WhenImported("torch", self._attach)
+        self._runs: dict[str, ProgramRun] = {}
+        self._faults: list[str] = []
+        self._imports = [
+            WhenImported(name, partial(self._attach, name, known))
+            for name, known in _FRAMEWORKS.items()
+        ]
 
     def install(self) -> None:
-        """Waits for the script to import torch."""
-        self._imports.install()
+        """Waits for the script to import a framework."""
+        for watch in self._imports:
+            watch.install()
 
     def remove(self) -> None:
         """Lets later imports and sessions be."""
-        self._imports.remove()
-        if self._torch is not None:
-            self._torch.let_sessions_be()
+        for watch in self._imports:
+            watch.remove()
+        for run in self._runs.values():
+            run.let_sessions_be()
 
     def is_end(self, error: BaseException) -> bool:
         """Whether `error` is our own, which ends a script that was asked to end early."""
-        return self._torch is not None and self._torch.is_end(error)
+        return any(run.is_end(error) for run in self._runs.values())
 
     def outcome(self, program: str, status: int) -> RunOutcome:
-        """What was measured of `program`, which ended with `status`."""
-        if self._torch is None:
-            fault = self._fault or f"{program} never imported torch, so there was no step to see"
+        """What was measured of `program`, which ended with `status`.
+
+        Of a program of two frameworks, the one whose steps were seen; of both, torch's.
+        """
+        if not self._runs:
+            fault = "; ".join(self._faults) or _NOTHING.format(program=program)
             return RunOutcome(None, status, fault)
-        recording, reason = self._torch.recording_of(program, status)
-        return RunOutcome(recording, status, reason)
+        runs = [self._runs[name] for name in _FRAMEWORKS if name in self._runs]
+        found = [run.recording_of(program, status) for run in runs]
+        recordings = [recording for recording, _ in found if recording is not None]
+        timed = [each for each in recordings if each.wall_seconds] or recordings
+        if not timed:
+            return RunOutcome(None, status, "; ".join(reason for _, reason in found))
+        chosen = timed[0]
+        if len(timed) > 1:
+            others = ", ".join(each.trace.framework for each in timed[1:])
+            told = (
+                f"the program has steps of {others} too: this report is of those of "
+                f"{chosen.trace.framework}"
+            )
+            chosen = replace(chosen, warnings=(*chosen.warnings, told))
+        return RunOutcome(chosen, status)
 
-    def _attach(self) -> None:
-        """An unknown torch must not keep the script from running: then nothing is measured."""
+    def _attach(self, name: str, known: str) -> None:
+        """An unknown version must not keep the script from running: then nothing is measured."""
         try:
-            # By now torch has imported numpy, and both have read their environment.
-            from goodput.recording.torch_run import TorchRun
+            # By now the framework has imported numpy, and both have read their environment.
+            from goodput.recording import program_run
 
-            self._torch = TorchRun(self._options, self._clock, self._scratch)
-        except (ImportError, AttributeError) as error:
-            self._fault = f"goodput cannot measure this torch ({error}); it knows 2.11 to 2.15"
+            make = program_run.torch_run if name == "torch" else program_run.jax_run
+            self._runs[name] = make(self._options, self._clock, self._scratch)
+        except (ImportError, AttributeError, NotMeasuredError) as error:
+            self._faults.append(f"goodput cannot measure this {name} ({error}); it knows {known}")

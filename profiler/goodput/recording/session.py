@@ -16,15 +16,21 @@ from goodput.recording.scratch import scratch
 from goodput.trace.recording import Recording
 
 if TYPE_CHECKING:
-    from goodput.frontends.torch_program import TorchProgram
+    from goodput.frontends.measured import MeasuredProgram
 
-_running: list[TorchProgram] = []
-"""The program under `goodput run` in this process, if any: sessions inside it mark its steps."""
+_running: list[MeasuredProgram] = []
+"""What is under `goodput run` in this process, one a framework: sessions inside mark its steps."""
 
 
-def adopt(program: TorchProgram | None) -> None:
-    """Makes sessions mark the steps of `program` from now on; None: sessions measure themselves."""
-    _running[:] = [program] if program is not None else []
+def adopt(program: MeasuredProgram) -> None:
+    """Makes sessions mark the steps of `program`, too, from now on."""
+    _running.append(program)
+
+
+def leave(program: MeasuredProgram) -> None:
+    """Lets `program` be; where none is left, sessions measure for themselves."""
+    if program in _running:
+        _running.remove(program)
 
 
 class Session:
@@ -54,7 +60,7 @@ class Session:
         self._warmup = warmup
         self._then = then
         self._tell = tell
-        self._program: TorchProgram | None = None
+        self._programs: list[MeasuredProgram] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self.recording: Recording | None = None
 
@@ -65,17 +71,27 @@ class Session:
             NotMeasuredError: there is no place for temporary files.
         """
         if _running:
-            self._program = _running[0]
+            self._programs = list(_running)
             return self
+        self._scratch = scratch()
+        program = self._own(Path(self._scratch.name))
+        program.attach()
+        program.expect_explicit_steps()
+        self._programs = [program]
+        return self
+
+    def _own(self, place: Path) -> MeasuredProgram:
+        """A program of the framework that this process uses: JAX, where torch is not there."""
         from goodput.frontends.step_instruments import PassOptions
+
+        options = PassOptions(self._steps, self._warmup)
+        if "jax" in sys.modules and "torch" not in sys.modules:
+            from goodput.frontends.jax_program import JaxProgram
+
+            return JaxProgram(options, HostClock(), place)
         from goodput.frontends.torch_program import TorchProgram
 
-        self._scratch = scratch()
-        options = PassOptions(self._steps, self._warmup)
-        self._program = TorchProgram(options, HostClock(), Path(self._scratch.name))
-        self._program.attach()
-        self._program.expect_explicit_steps()
-        return self
+        return TorchProgram(options, HostClock(), place)
 
     def step(self) -> None:
         """Marks the end of a step.
@@ -83,9 +99,10 @@ class Session:
         Raises:
             UsageError: the session is not open.
         """
-        if self._program is None:
+        if not self._programs:
             raise UsageError("step() is called inside `with goodput.record(...) as r:` only")
-        self._program.step()
+        for program in self._programs:
+            program.step()
 
     def __exit__(
         self,
@@ -94,13 +111,13 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         """Ends measuring; says on stderr where nothing could be measured."""
-        program, self._program = self._program, None
+        programs, self._programs = self._programs, []
         place, self._scratch = self._scratch, None
-        if place is None or program is None:
+        if place is None or not programs:
             return
         with place:
             title = " ".join(sys.argv) or "session"
-            self.recording, reason = assemble.ended(program.finish, title, HostClock().date())
+            self.recording, reason = assemble.ended(programs[0].finish, title, HostClock().date())
         if self.recording is None:
             self._tell(reason)
         else:

@@ -77,8 +77,8 @@ def _number(header: str, cells: list[str], spare: int = 0) -> Column:
 
 
 def short_name(operator: str) -> str:
-    """An operator without torch's own namespace, which nearly all of them share."""
-    return operator.removeprefix("aten::")
+    """An operator without the namespace that nearly all of its framework share."""
+    return operator.removeprefix("aten::").removeprefix("lax::")
 
 
 def short_shapes(shapes: str) -> str:

@@ -7,7 +7,8 @@ from collections import defaultdict
 
 import numpy as np
 
-import goodput.formulas.aten  # noqa: F401 - registers the formulas that reasons speak of
+import goodput.formulas.aten
+import goodput.formulas.lax  # noqa: F401 - they register the formulas that reasons speak of
 from goodput.capacity.profile import Capacity
 from goodput.errors import NotMeasuredError
 from goodput.formulas.registry import has_formula
@@ -87,8 +88,8 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
 
 def _counted(recording: Recording, capacity: Capacity | None, convention: str, by: str) -> Report:
     """What counts and step times say without profiled steps: no operator times and no ladder."""
-    trace = counts.counted(recording)
-    costs = costs_of(trace, capacity, convention)
+    trace, calls = counts.counted(recording), counts.calls_of(recording)
+    trace, costs = counts.of_all_calls(trace, costs_of(trace, capacity, convention), calls)
     wall = recording.step_seconds
     totals = (
         totals_of(trace, costs, capacity, wall, recording.tokens_per_step)
@@ -103,9 +104,9 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
         step=step_of(recording),
         totals=totals,
         ladder=(),
-        operators=counts.rows_by(trace, costs, by),
-        modules=counts.module_tree(trace, costs),
-        coverage=counts.coverage(recording, trace, costs),
+        operators=counts.rows_by(trace, costs, calls, by),
+        modules=counts.module_tree(trace, costs, calls),
+        coverage=counts.coverage(recording, trace, costs, calls),
         title=recording.program,
         warnings=_warnings(recording, capacity, 1.0),
         errors=limits.headline_error(totals.program_goodput, capacity),

@@ -6,10 +6,11 @@ Pure. What needs an operator's time is None, and the ladder is not split.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from goodput.formulas.lax_collective import COLLECTIVES
 from goodput.formulas.registry import has_formula
 from goodput.report.costs import Bound, Costs, group_of
 from goodput.report.groups import ancestry, names_of, natural_key, view_columns
@@ -32,11 +33,36 @@ from goodput.work import Work
 _PHASES = {phase.name.lower(): phase for phase in Phase}
 _COLLECTIVES = ("c10d::", "_c10d_functional::")
 _NO_WORK = Work()
+_PER_CALL = (
+    "useful_flops",
+    "executed_flops",
+    "useful",
+    "recompute",
+    "padding",
+    "vector",
+    "memory",
+    "ideal",
+    "at_shape",
+)
+"""The columns of `Costs` that are of one call."""
 _SUMS = ("useful_flops", "executed_flops", "vector_flops", "special", "bytes")
 
 
+def calls_of(recording: Recording) -> Integers:
+    """How many calls each row of the counted step stands for."""
+    return np.array([entry.calls for entry in recording.work.entries], dtype=np.int64)
+
+
+def of_all_calls(trace: Trace, costs: Costs, calls: Integers) -> tuple[Trace, Costs]:
+    """Rows of one call each, with their costs, as those of all the calls they stand for."""
+    table = trace.invocations
+    work = {column: getattr(table, column) * calls for column in WORK_COLUMNS}
+    whole = {column: getattr(costs, column) * calls for column in _PER_CALL}
+    return replace(trace, invocations=replace(table, **work)), replace(costs, **whole)
+
+
 def counted(recording: Recording) -> Trace:
-    """The counted step as a trace without steps: a row a call, with its work and no seconds."""
+    """The counted step as a trace without steps: a row an entry, with the work of one call."""
     entries = recording.work.entries
     strings: dict[str, int] = {"": 0}
     names = {
@@ -44,11 +70,10 @@ def counted(recording: Recording) -> Trace:
         for column in ("operator", "module", "shapes", "mode")
     }
     kinds = [
-        Kind.COMMUNICATION if entry.operator.startswith(_COLLECTIVES) else Kind.COMPUTE
-        for entry in entries
+        Kind.COMMUNICATION if _is_collective(entry.operator) else Kind.COMPUTE for entry in entries
     ]
     work = {
-        column: [getattr(entry.work or _NO_WORK, column) for entry in entries]
+        column: [getattr(entry.work or _NO_WORK, column) // entry.calls for entry in entries]
         for column in WORK_COLUMNS
     }
     table = Invocations.of(
@@ -64,20 +89,27 @@ def counted(recording: Recording) -> Trace:
     return replace(recording.trace, steps=(), invocations=table, strings=tuple(strings))
 
 
-def rows_by(trace: Trace, costs: Costs, view: str) -> tuple[OperatorRow, ...]:
+def _is_collective(operator: str) -> bool:
+    return operator.startswith(_COLLECTIVES) or operator in COLLECTIVES
+
+
+def rows_by(trace: Trace, costs: Costs, calls: Integers, view: str) -> tuple[OperatorRow, ...]:
     """The rows of one view, most useful FLOPs first, then most bytes; those without work last.
+
+    `calls` is how many calls each row of the trace stands for.
 
     Raises:
         UsageError: no such view.
     """
     keys = view_columns(view)
     groups, first = group_of(trace.invocations, *keys)
-    return tuple(sorted(_rows(trace, costs, groups, first, keys), key=_rank))
+    rows = _rows(trace, costs, _Groups(groups, first, calls), keys)
+    return tuple(sorted(rows, key=_rank))
 
 
-def module_tree(trace: Trace, costs: Costs) -> tuple[OperatorRow, ...]:
+def module_tree(trace: Trace, costs: Costs, calls: Integers) -> tuple[OperatorRow, ...]:
     """Every module with what ran inside it, itself and its submodules, in name order."""
-    by_module = rows_by(trace, costs, "module")
+    by_module = rows_by(trace, costs, calls, "module")
     if not any(row.module for row in by_module):
         return ()
     inside: dict[str, list[OperatorRow]] = {}
@@ -87,19 +119,19 @@ def module_tree(trace: Trace, costs: Costs) -> tuple[OperatorRow, ...]:
     return tuple(_merged(path, inside[path]) for path in sorted(inside, key=natural_key))
 
 
-def coverage(recording: Recording, trace: Trace, costs: Costs) -> Coverage:
+def coverage(recording: Recording, trace: Trace, costs: Costs, calls: Integers) -> Coverage:
     """What is not known: every rung, every share of time, and the calls without a formula."""
     return Coverage(
         modelled_share=None,
         exactly_linked_share=None,
         edge_seconds=0.0,
-        unmodelled=_unmodelled(trace, costs),
+        unmodelled=_unmodelled(trace, costs, calls),
         absent_rungs=RUNGS,
         profiler_slowdown=None,
         scale=1.0,
         preempted_seconds=0.0,
         steps_left_out=recording.steps_left_out,
-        modelled_calls_share=modelled_calls_share(trace),
+        modelled_calls_share=modelled_calls_share(trace, calls),
         untimed=_untimed(recording),
     )
 
@@ -122,16 +154,24 @@ def _rank(row: OperatorRow) -> tuple[bool, float, float, str, str]:
     return (useful is None, -(useful or 0.0), -(moved or 0.0), row.operator, row.shapes)
 
 
-def _rows(
-    trace: Trace, costs: Costs, groups: Integers, first: Integers, keys: tuple[str, ...]
-) -> list[OperatorRow]:
-    table, count = trace.invocations, len(first)
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The group of each row, a row of each group, and the calls that each row stands for."""
+
+    of_row: Integers
+    first: Integers
+    calls: Integers
+
+
+def _rows(trace: Trace, costs: Costs, grouped: _Groups, keys: tuple[str, ...]) -> list[OperatorRow]:
+    table, groups, first = trace.invocations, grouped.of_row, grouped.first
+    count = len(first)
 
     def total(values: Floats | Integers | Flags) -> Floats:
         # The sum over no row at all is an integer to numpy.
         return np.bincount(groups, values.astype(np.float64), count).astype(np.float64)
 
-    calls, modelled = total(np.ones(len(table))), total(table.modelled)
+    calls, modelled = total(grouped.calls), total(table.modelled)
     sums = {
         "useful_flops": total(costs.useful_flops),
         "executed_flops": total(costs.executed_flops),
@@ -216,7 +256,7 @@ def _merged(path: str, rows: list[OperatorRow]) -> OperatorRow:
     )
 
 
-def _unmodelled(trace: Trace, costs: Costs) -> tuple[UnmodelledOperator, ...]:
+def _unmodelled(trace: Trace, costs: Costs, calls: Integers) -> tuple[UnmodelledOperator, ...]:
     """Computing calls without work, or without a roof while others have one; most calls first."""
     table = trace.invocations
     blind = (table.kind == Kind.COMPUTE) & ~costs.known
@@ -230,9 +270,9 @@ def _unmodelled(trace: Trace, costs: Costs) -> tuple[UnmodelledOperator, ...]:
             operator=(name := trace.strings[int(table.operator[rows[row]])]),
             seconds=None,
             reason=_reason(name, modelled=bool(table.modelled[rows[row]])),
-            calls=float(calls),
+            calls=float(called),
         )
-        for row, calls in zip(first, np.bincount(groups), strict=True)
+        for row, called in zip(first, np.bincount(groups, calls[rows]), strict=True)
     ]
     return tuple(sorted(found, key=lambda one: (-(one.calls or 0.0), one.operator)))
 

@@ -86,7 +86,9 @@ def _busy_rungs(costs: Costs, kind: Integers, floor: float) -> dict[str, float]:
     latency = np.maximum(0.0, np.minimum(floor, work.seconds) - reached)
     rest = work.seconds - reached - latency
     # What no kernel can avoid at this very shape; 0 where that was not measured.
-    shape = np.clip(np.nan_to_num(work.at_shape) - reached - latency, 0.0, rest)
+    # `rest` is below 0 where a call beat its roof: that is for the rung of all that is left.
+    beyond_reach = np.nan_to_num(work.at_shape) - reached - latency
+    shape = np.clip(beyond_reach, 0.0, np.maximum(rest, 0.0))
     vector = work.vector > work.memory
     return {
         "useful": float(work.useful.sum()),

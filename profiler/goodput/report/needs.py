@@ -49,7 +49,7 @@ def heaviest_problems(
     for entry in recording.work.entries:
         problem = entry.product or entry.convolution
         if problem is not None:
-            flops[problem] += problem.flops
+            flops[problem] += problem.flops * entry.calls
     chosen = [problem for problem, _ in flops.most_common(HEAVIEST)]
     return (
         tuple(problem for problem in chosen if isinstance(problem, Contraction)),

@@ -8,7 +8,7 @@ from goodput.capacity.profile import Capacity, Peak
 from goodput.report.costs import Costs
 from goodput.report.model import StepSummary, Totals
 from goodput.trace.recording import Recording
-from goodput.trace.table import Kind, Trace
+from goodput.trace.table import Integers, Kind, Trace
 
 
 def step_of(recording: Recording) -> StepSummary:
@@ -71,10 +71,15 @@ def totals_of(
     )
 
 
-def modelled_calls_share(trace: Trace) -> float | None:
-    """The share of computing calls with a formula; collectives and copies need none."""
-    computing = trace.invocations.modelled[trace.invocations.kind == Kind.COMPUTE]
-    return float(computing.mean()) if len(computing) else None
+def modelled_calls_share(trace: Trace, calls: Integers | None = None) -> float | None:
+    """The share of computing calls with a formula; collectives and copies need none.
+
+    `calls` is how many calls each row stands for, one without it.
+    """
+    computes = trace.invocations.kind == Kind.COMPUTE
+    computing = trace.invocations.modelled[computes]
+    weights = None if calls is None else calls[computes]
+    return float(np.average(computing, weights=weights)) if len(computing) else None
 
 
 def uncounted() -> Totals:

@@ -19,7 +19,8 @@ class WorkEntry:
 
     `shapes` is the text that the reader makes from a trace's shapes, so that the two can be joined.
     `work` is None where no formula knows the call. `product` or `convolution` is the problem that
-    the call solves, where it is one of those.
+    the call solves, where it is one of those. An entry may stand for several equal `calls`, those
+    of a loop: its work is of all of them together.
     """
 
     operator: str
@@ -30,6 +31,7 @@ class WorkEntry:
     work: Work | None
     product: Contraction | None = None
     convolution: Convolution | None = None
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)

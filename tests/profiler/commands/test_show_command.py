@@ -155,9 +155,11 @@ def test_a_newer_recording_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "newer goodput" in capsys.readouterr().err
 
 
-def test_an_xspace_file_is_named(shared_traces: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert status_of(["show", str(shared_traces / "mi300x-jax-conv.xplane.pb")]) == 2
-    assert "XSpace" in capsys.readouterr().err
+def test_a_profile_of_jax(shared_traces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(["show", str(shared_traces / "mi300x-jax-conv.xplane.pb")]) == 0
+    shown = capsys.readouterr().out
+    assert "36.6 GFLOP a step" in shown
+    assert "convForward" in shown
 
 
 def test_a_directory_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

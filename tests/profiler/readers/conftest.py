@@ -2,9 +2,12 @@
 
 import json
 
+import jax
 import pytest
 
+from goodput.readers.hlo import program_of
 from goodput.readers.kineto import read
+from goodput.readers.xspace import message_classes, module_message
 
 PROCESS = 100
 ENGINE = "autograd::engine::evaluate_function: "
@@ -115,3 +118,108 @@ class Table:
 @pytest.fixture
 def written(tmp_path):
     return Written(tmp_path)
+
+
+def _program(function, *inputs):
+    """The optimised program that XLA makes of `function`."""
+    compiled = jax.jit(function).lower(*inputs).compile()
+    (module,) = compiled.runtime_executable().hlo_modules()
+    return program_of(module_message(module.as_serialized_hlo_module_proto(), "a module"))
+
+
+class XSpaceBuilder:
+    """An XSpace, plane by plane."""
+
+    def __init__(self):
+        self.space = message_classes()["XSpace"]()
+
+    def plane(self, name, **stats):
+        """A plane with stats of its own."""
+        made = PlaneBuilder(self.space.planes.add(name=name))
+        made.set(made.message.stats, stats)
+        return made
+
+    def modules(self, **programs):
+        """The plane that holds the HLO of compiled functions, by `name=(program id, bytes)`."""
+        plane = self.plane("/host:metadata")
+        for name, (number, content) in programs.items():
+            entry = plane.message.event_metadata.add(key=number)
+            entry.value.name = f"{name}({number})"
+            hlo = message_classes()["HloProto"]()
+            hlo.hlo_module.ParseFromString(content)
+            plane.set(entry.value.stats, {"Hlo Proto": hlo.SerializeToString()})
+
+    def write(self, path):
+        """The file."""
+        path.write_bytes(self.space.SerializeToString())
+        return path
+
+
+class PlaneBuilder:
+    """One plane: events by name."""
+
+    def __init__(self, message):
+        self.message = message
+        self.names, self.stat_names = {}, {}
+
+    def stat(self, name):
+        """The number of a stat's name."""
+        if name not in self.stat_names:
+            number = self.stat_names[name] = len(self.stat_names) + 1
+            entry = self.message.stat_metadata.add(key=number)
+            entry.value.name = name
+        return self.stat_names[name]
+
+    def set(self, stats, values):
+        """Adds stats to a repeated field of messages."""
+        for name, value in values.items():
+            field = {int: "int64_value", float: "double_value", bytes: "bytes_value"}
+            made = stats.add(metadata_id=self.stat(name))
+            setattr(made, field.get(type(value), "str_value"), value)
+
+    def metadata(self, name, **stats):
+        """The number of an event's name, which may have stats and a display name."""
+        if name not in self.names:
+            number = self.names[name] = len(self.names) + 1
+            entry = self.message.event_metadata.add(key=number)
+            entry.value.name, entry.value.display_name = name, stats.pop("display", "")
+            self.set(entry.value.stats, stats)
+        return self.names[name]
+
+    def line(self, name, *events):
+        """A line of `(name, start, seconds, stats)`."""
+        line = self.message.lines.add(name=name)
+        for title, start, seconds, stats in events:
+            event = line.events.add(
+                metadata_id=self.metadata(title),
+                offset_ps=round(start * 1e12),
+                duration_ps=round(seconds * 1e12),
+            )
+            holder = message_classes()["XEventMetadata"]()
+            self.set(holder.stats, stats)
+            event.stats.extend(stat.SerializeToString() for stat in holder.stats)
+
+
+def _serialized(function, *inputs):
+    """The optimised module of `function` as bytes."""
+    compiled = jax.jit(function).lower(*inputs).compile()
+    (module,) = compiled.runtime_executable().hlo_modules()
+    return module.as_serialized_hlo_module_proto()
+
+
+@pytest.fixture(scope="session")
+def program_of_jax():
+    """The optimised HLO of a function and its inputs."""
+    return _program
+
+
+@pytest.fixture(scope="session")
+def module_of_jax():
+    """The same as bytes."""
+    return _serialized
+
+
+@pytest.fixture
+def xspace():
+    """A profile to be filled."""
+    return XSpaceBuilder()

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("torch")
 
 from goodput.device import DeviceIdentity
+from goodput.frontends.measured import Measured
 from goodput.frontends.step_instruments import PassResults
-from goodput.frontends.torch_program import Measured
 from goodput.recording.assemble import recording_of, tokens_of
 from goodput.report.build import build
 from goodput.trace.recording import WorkEntry, WorkPass

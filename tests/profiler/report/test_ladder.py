@@ -408,3 +408,11 @@ def test_without_a_measurement_at_the_shape_the_rung_is_absent_and_never_zero():
 def test_a_shape_measured_faster_than_the_roof_leaves_nothing_to_the_shape():
     rungs, _ = rungs_at_shape([0.4], 10**8 / 0.05)
     assert rungs["shape"] == 0.0
+
+
+@pytest.mark.parametrize("rate", [None, 10**8 / 0.16])
+def test_a_call_that_beats_its_roof_has_nothing_negative_at_its_shape(rate):
+    # 0.1 s at the roof, taken in half of that.
+    rungs, absent = rungs_at_shape([0.05], rate)
+    assert rungs.get("shape", 0.0) == 0.0
+    assert absent == (() if rate else ("shape",))

@@ -1,0 +1,104 @@
+"""Sees the calls of a program's jitted functions, from the outside of any trace.
+
+`jax.jit` is replaced while it is on: what it makes then is the same function behind one more call.
+Functions that were jitted before are not seen, which are those of jax itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import jax
+
+from goodput.frontends.jax_private import tracing
+
+Seen = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Jitted:
+    """A jitted function of the program, and what is to see its calls."""
+
+    def __init__(self, function: Any, watch: JitWatch) -> None:
+        functools.update_wrapper(self, function)
+        self._goodput_function, self._goodput_watch = function, watch
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function returns."""
+        seen = self._goodput_watch.seen
+        if seen is None:
+            return self._goodput_function(*args, **kwargs)
+        return seen(self._goodput_function, args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method, where the function is one."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else that a jitted function has: `lower`, `trace`, `clear_cache`..."""
+        return getattr(self._goodput_function, name)
+
+
+class JitWatch:
+    """Hands every call of a jitted function from outside of any trace to `seen`.
+
+    Args:
+        seen: called with the function, its arguments and its named ones; calls it in turn.
+    """
+
+    def __init__(self, seen: Seen) -> None:
+        self._then = seen
+        self.inside = False
+        self._originals: tuple[Any, Any] | None = None
+        self.seen: Seen | None = None
+
+    def install(self) -> None:
+        """Begins to see."""
+        self.seen = self._see
+        if self._originals is not None:
+            return
+        compiled_class: Any = jax.stages.Compiled
+        jit: Any = jax.jit
+        call: Any = compiled_class.__call__
+        self._originals = jit, call
+        kind, watch = type(jit(lambda: 0)), self
+
+        @functools.wraps(jit)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            made = jit(*args, **kwargs)
+            if isinstance(made, kind):
+                return Jitted(made, watch)
+            # Without a function it is a decorator.
+            return lambda function: Jitted(made(function), watch) if callable(made) else made
+
+        @functools.wraps(call)
+        def called(compiled: Any, *args: Any, **kwargs: Any) -> Any:
+            if watch.seen is None or watch.inside:
+                return call(compiled, *args, **kwargs)
+            return watch.seen(compiled, args, kwargs)
+
+        jax.jit = watched
+        compiled_class.__call__ = called
+
+    def let_be(self) -> None:
+        """Sees nothing more; what was made stays as it is."""
+        self.seen = None
+
+    def remove(self) -> None:
+        """Gives jax its own functions back."""
+        self.let_be()
+        if self._originals is not None:
+            compiled_class: Any = jax.stages.Compiled
+            jax.jit, compiled_class.__call__ = self._originals
+            self._originals = None
+
+    def _see(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.inside or tracing():
+            return function(*args, **kwargs)
+        self.inside = True
+        try:
+            return self._then(function, args, kwargs)
+        finally:
+            self.inside = False

@@ -1,0 +1,433 @@
+"""A profile of JAX (`*.xplane.pb`) -> `Trace`: kernels and thunks, by HLO instruction.
+
+Needs no jax. Work comes from the optimised HLO that stands in the file, instruction by instruction,
+times from the leaves that ran: on a loop's body as often as it ran.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from goodput.device import DeviceIdentity
+from goodput.errors import TraceFormatError
+from goodput.readers import kineto_steps, xplane_events
+from goodput.readers.hlo import Program, program_of
+from goodput.readers.hlo_calls import CONTAINERS, FUSIONS
+from goodput.readers.hlo_work import Executed, executed
+from goodput.readers.kineto_links import Strings
+from goodput.readers.kineto_steps import NO_STEP, HostSteps
+from goodput.readers.xplane_events import DeviceOps, HostMarks, Op, Plane
+from goodput.readers.xspace import parse_module, read_space
+from goodput.trace.overlap import owned_seconds
+from goodput.trace.scopes import place_in
+from goodput.trace.table import (
+    WORK_COLUMNS,
+    Flags,
+    Integers,
+    Invocations,
+    Kind,
+    Link,
+    Phase,
+    StepTime,
+    Trace,
+)
+from goodput.work import Work
+
+_VENDORS = {"AMD": "hip", "Nvidia": "cuda", "NVIDIA": "cuda"}
+_COLLECTIVE_KERNELS = ("nccl", "rccl")
+_DIFFERENT = 0.01
+
+BOUNDARY = "goodput boundary"
+"""The name of a mark between two steps, which goodput itself sets."""
+_NO_WORD = re.compile(r"\W")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a distinct operation."""
+
+    executed: Executed
+    link: Link
+    kind: Kind
+    phase: Phase
+    module: str
+
+
+def read(path: Path) -> Trace:
+    """The trace in the XSpace file at `path`.
+
+    Raises:
+        UsageError: it cannot be opened.
+        TraceFormatError: it is empty, cut off, of another tool, or holds no operation of XLA.
+        NotMeasuredError: protobuf is not installed.
+    """
+    planes = [Plane(message) for message in read_space(path).planes]
+    modules = xplane_events.modules_of(planes)
+    plane, warnings = _one_device(planes)
+    device = _identity(plane)
+    programs = {name: program_of(parse_module(modules[name], name)) for name in modules}
+    names = frozenset(name for program in programs.values() for name in program.places)
+    ops = xplane_events.ops_of(plane, modules, names)
+    ops = pick_rows(ops, _leaves(ops, programs))
+    if not len(ops.op):
+        raise TraceFormatError(
+            f"{path} holds no operation that XLA ran; profile calls of a jitted function with "
+            "jax.profiler.trace, and wait for their results inside of it"
+        )
+    named = _by_kernel_name(programs)
+    known = [_known(op, programs, named, device) for op in ops.ops]
+    on_device = xplane_events.is_device(plane)
+    marks = xplane_events.host_marks(planes, launches=on_device)
+    trace = _device_trace if on_device else _host_trace
+    found = trace(ops, known, marks, device)
+    told = (*warnings, *_doubts(ops, known), *found.warnings)
+    return Trace(
+        device=device,
+        framework="jax",
+        steps=found.steps,
+        invocations=found.invocations,
+        strings=found.strings,
+        edge_seconds=found.edge_seconds,
+        warnings=told,
+        environment=_environment(planes),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What a reader of one kind of device makes of the operations."""
+
+    steps: tuple[StepTime, ...]
+    invocations: Invocations
+    strings: tuple[str, ...]
+    edge_seconds: float
+    warnings: tuple[str, ...]
+
+
+def _host_trace(
+    ops: DeviceOps, known: list[_Known], marks: HostMarks, device: DeviceIdentity
+) -> _Found:
+    """Operations that ran on the threads of a CPU; those at one time share it."""
+    del device
+    steps = _marked(marks) or _runs(ops) or _window(ops)
+    step = steps.of(ops.start)
+    kind = _of_ops(ops, [int(k.kind) for k in known])
+    owned, _ = owned_seconds(ops.start, ops.end, kind)
+    inside = step != NO_STEP
+    counts = kineto_steps.events_in(steps, ops.start)
+    times = kineto_steps.host_times(steps, ops.start[inside], ops.end[inside], counts)
+    strings = Strings([""])
+    mine = pick_rows(ops, inside)
+    columns = _columns(mine, known, strings, on_device=False)
+    columns |= {"step": step[inside], "device_seconds": owned[inside]}
+    return _Found(
+        times,
+        Invocations.of(columns),
+        tuple(strings.texts),
+        float(owned[~inside].sum()),
+        _step_warnings(steps),
+    )
+
+
+def _device_trace(
+    ops: DeviceOps, known: list[_Known], marks: HostMarks, device: DeviceIdentity
+) -> _Found:
+    """Kernels; one execution of an instruction may be several of them."""
+    del device
+    launched = np.array([marks.launches.get(n, np.nan) for n in ops.launch.tolist()])
+    launched = np.where(np.isnan(launched), ops.start, launched)
+    steps = _marked(marks) or _called(ops, marks) or _window(ops)
+    of = steps.of(launched)
+    used = np.unique(of[of != NO_STEP])
+    steps = steps.select(used) if len(used) else _window(ops)
+    step = steps.of(launched)
+    steps, step, bounds = kineto_steps.whole_on_device(steps, ops.start, ops.end, step, launched)
+    kind = _of_ops(ops, [int(k.kind) for k in known])
+    owned, _ = owned_seconds(ops.start, ops.end, kind)
+    mine = step != NO_STEP
+    chosen = pick_rows(ops, mine)
+    row, first = _executions(chosen)
+    strings = Strings([""])
+    columns = _columns(pick_rows(chosen, first), known, strings, on_device=True)
+    columns |= {
+        "step": step[mine][first],
+        "device_seconds": np.bincount(row, owned[mine], len(first)),
+        "kernels": np.bincount(row, minlength=len(first)),
+    }
+    counts = kineto_steps.events_in(steps, launched)
+    return _Found(
+        kineto_steps.device_times(steps, bounds, ops.start, ops.end, launched, counts),
+        Invocations.of(columns),
+        tuple(strings.texts),
+        float(owned[~mine].sum()),
+        _step_warnings(steps),
+    )
+
+
+def pick_rows(ops: DeviceOps, rows: Integers | Flags) -> DeviceOps:
+    """Some of what ran."""
+    return DeviceOps(
+        op=ops.op[rows],
+        start=ops.start[rows],
+        end=ops.end[rows],
+        line=ops.line[rows],
+        launch=ops.launch[rows],
+        run=ops.run[rows],
+        ops=ops.ops,
+    )
+
+
+def _one_device(planes: list[Plane]) -> tuple[Plane, tuple[str, ...]]:
+    """The plane of the device that worked most; the host's where there is none."""
+    devices = [plane for plane in planes if xplane_events.is_device(plane)]
+    if not devices:
+        hosts = [plane for plane in planes if plane.name == xplane_events.HOST]
+        if not hosts:
+            raise TraceFormatError("the profile holds neither a device nor the host's threads")
+        return hosts[0], ()
+    chosen = max(
+        devices,
+        key=lambda plane: sum(
+            event.duration_ps for line in plane.message.lines for event in line.events
+        ),
+    )
+    if len(devices) == 1:
+        return chosen, ()
+    return chosen, (
+        f"the file holds {len(devices)} devices; this is {chosen.name}, which worked most",
+    )
+
+
+def _identity(plane: Plane) -> DeviceIdentity:
+    if not xplane_events.is_device(plane):
+        return DeviceIdentity("cpu", "")
+    stats = plane.stats(plane.message.stats)
+    kind = "tpu" if "TPU" in plane.name else _VENDORS.get(str(stats.get("device_vendor")), "cuda")
+    return DeviceIdentity(
+        kind=kind,
+        name=str(stats.get("device_type_string") or ""),
+        units=int(stats.get("core_count") or 0),
+        memory_bytes=int(stats.get("memory_size") or 0),
+    )
+
+
+def _environment(planes: list[Plane]) -> dict[str, str]:
+    """Versions of JAX that the profile tells."""
+    stats = next((p.stats(p.message.stats) for p in planes if p.name == xplane_events.METADATA), {})
+    return {
+        name.removesuffix("_version"): str(value)
+        for name, value in stats.items()
+        if name in ("jax_version", "jaxlib_version")
+    }
+
+
+def _leaves(ops: DeviceOps, programs: Mapping[str, Program]) -> Flags:
+    """What is no container of others that are in the file too."""
+    seen: dict[str, set[str]] = {}
+    for op in ops.ops:
+        seen.setdefault(op.module, set()).add(op.name)
+    keep = np.array([not _contains(op, programs, seen[op.module]) for op in ops.ops], np.bool_)
+    return keep[ops.op] if len(ops.op) else np.zeros(0, np.bool_)
+
+
+def _contains(op: Op, programs: Mapping[str, Program], seen: set[str]) -> bool:
+    program = programs.get(op.module)
+    instruction = program.instruction(op.name) if program else None
+    if program is None or instruction is None or instruction.opcode not in CONTAINERS:
+        return False
+    return any(
+        name in seen for called in program.called(instruction) for name in called.instructions
+    )
+
+
+def _by_kernel_name(programs: Mapping[str, Program]) -> dict[str, tuple[Program, str]]:
+    """The instruction whose kernel bears its name, as XLA's own do; only where there is one."""
+    found: dict[str, list[tuple[Program, str]]] = {}
+    for program in programs.values():
+        for name, place in program.places.items():
+            if place.instructions[name].opcode in FUSIONS:
+                found.setdefault(_kernel_name(name), []).append((program, name))
+    return {name: places[0] for name, places in found.items() if len(places) == 1}
+
+
+def _kernel_name(text: str) -> str:
+    return _NO_WORD.sub("_", text.removesuffix(".kd"))
+
+
+def _known(
+    op: Op,
+    programs: Mapping[str, Program],
+    named: Mapping[str, tuple[Program, str]],
+    device: DeviceIdentity,
+) -> _Known:
+    program, name, link = programs.get(op.module), op.name, Link.EXACT
+    if not op.name and _kernel_name(op.event) in named:
+        (program, name), link = named[_kernel_name(op.event)], Link.NAME
+    instruction = program.instruction(name) if program else None
+    if program is None or instruction is None:
+        talks = op.event.lower().startswith(_COLLECTIVE_KERNELS)
+        kind = Kind.COMMUNICATION if talks else Kind.COPIES if op.copies else Kind.COMPUTE
+        name = op.name or op.event
+        return _Known(Executed(name, None, name), Link.NONE, kind, Phase.OTHER, "")
+    found = executed(instruction, program, tf32=device.kind == "cuda")
+    phase, module, _ = place_in(found.op_name)
+    kind = Kind.COMMUNICATION if found.is_communication else Kind.COMPUTE
+    if op.copies:
+        kind = Kind.COPIES
+    if kind is not Kind.COMPUTE:
+        phase = Phase.OTHER
+    return _Known(found, link, kind, phase, module)
+
+
+def _of_ops(ops: DeviceOps, values: list[int]) -> Integers:
+    return np.asarray(values, np.int64)[ops.op]
+
+
+def _columns(
+    ops: DeviceOps, known: list[_Known], strings: Strings, *, on_device: bool
+) -> dict[str, Integers]:
+    """The columns that follow from the operation of each row."""
+    works = [k.executed.work or Work() for k in known]
+    by_op: dict[str, list[int]] = {
+        "phase": [int(k.phase) for k in known],
+        "kind": [int(k.kind) for k in known],
+        "link": [int(k.link) for k in known],
+        "modelled": [int(k.executed.work is not None) for k in known],
+        "operator": [strings.place(k.executed.operator) for k in known],
+        "module": [strings.place(k.module) for k in known],
+        "source": [strings.place(k.executed.source) for k in known],
+        "shapes": [strings.place(k.executed.shapes) for k in known],
+        "mode": [strings.place(k.executed.mode) for k in known],
+        "kernel": [strings.place(op.event if on_device else op.name) for op in ops.ops],
+        **{name: [getattr(work, name) for work in works] for name in WORK_COLUMNS},
+    }
+    return {name: _of_ops(ops, values) for name, values in by_op.items()}
+
+
+def _executions(ops: DeviceOps) -> tuple[Integers, Integers]:
+    """The execution that each kernel is of, and the first kernel of each.
+
+    An instruction may launch several kernels, one after the other: a new execution begins with
+    another instruction on the same stream, or where the first kernel comes again.
+    """
+    row = np.empty(len(ops.op), np.int64)
+    first: list[int] = []
+    open_rows: dict[int, tuple[tuple[str, str], int, int]] = {}
+    for at, (op, line) in enumerate(zip(ops.op.tolist(), ops.line.tolist(), strict=True)):
+        found = ops.ops[op]
+        key = (found.module, found.name)
+        current = open_rows.get(line)
+        if current is None or not found.name or current[0] != key or current[1] == op:
+            open_rows[line] = (key, op, len(first))
+            row[at] = len(first)
+            first.append(at)
+        else:
+            row[at] = current[2]
+    return row, np.asarray(first, np.int64)
+
+
+# The steps of the host.
+
+
+def _steps(starts: list[float], end: float, numbers: list[int] | None = None) -> HostSteps:
+    """Steps that touch, each to the next one's begin, the last to `end`."""
+    begin = np.asarray(starts)
+    return HostSteps(
+        number=np.asarray(numbers or range(len(starts)), np.int64),
+        start=begin,
+        end=np.append(begin[1:], max(end, np.nextafter(begin[-1], np.inf))),
+        marked=True,
+    )
+
+
+def _marked(marks: HostMarks) -> HostSteps | None:
+    """The steps that the program marked with `StepTraceAnnotation`."""
+    edges = [(number, start) for name, number, start, _ in marks.steps if name == BOUNDARY]
+    if len(edges) > 1:
+        steps = _steps([start for _, start in edges], 0.0, [number for number, _ in edges])
+        return steps.select(np.arange(len(edges) - 1))
+    if not marks.steps:
+        return None
+    starts = [start for _, _, start, _ in marks.steps]
+    return _steps(starts, marks.steps[-1][3], [number for _, number, _, _ in marks.steps])
+
+
+def _runs(ops: DeviceOps) -> HostSteps | None:
+    """The runs of the program that took most of the time; None where there is only one."""
+    module = _dominating(ops)
+    mine = _of_ops(ops, [int(op.module == module) for op in ops.ops]) == 1
+    runs, first = np.unique(ops.run[mine], return_index=True)
+    if not module or len(runs) < 2:
+        return None
+    starts = np.sort(ops.start[mine][first])
+    return _steps(starts.tolist(), float(ops.end[mine].max()))
+
+
+def _called(ops: DeviceOps, marks: HostMarks) -> HostSteps | None:
+    """The calls of the function that took most of the time; None where there is only one."""
+    name = _dominating(ops).rpartition("(")[0].removeprefix("jit_")
+    calls = sorted(marks.calls.get(name, []))
+    # A call may stand twice, the inner one for the dispatch.
+    outer = [c for n, c in enumerate(calls) if n == 0 or c[0] >= max(e for _, e in calls[:n])]
+    if len(outer) < 2:
+        return None
+    return _steps([start for start, _ in outer], np.inf)
+
+
+def _dominating(ops: DeviceOps) -> str:
+    seconds = Counter[str]()
+    for op, spent in zip(
+        ops.ops, np.bincount(ops.op, ops.end - ops.start, len(ops.ops)).tolist(), strict=True
+    ):
+        seconds[op.module] += spent
+    seconds.pop("", None)
+    return seconds.most_common(1)[0][0] if seconds else ""
+
+
+def _window(ops: DeviceOps) -> HostSteps:
+    begin, end = ops.start.min(), np.nextafter(ops.end.max(), np.inf)
+    return HostSteps(np.zeros(1, np.int64), np.array([begin]), np.array([end]), marked=False)
+
+
+def _step_warnings(steps: HostSteps) -> tuple[str, ...]:
+    if steps.marked:
+        return ()
+    sentence = (
+        "the profile marks no steps and no function was called twice, so its whole window counts "
+        "as one; mark them with jax.profiler.StepTraceAnnotation"
+    )
+    return (sentence,)
+
+
+def _doubts(ops: DeviceOps, known: list[_Known]) -> tuple[str, ...]:
+    """Where the profiler itself counts otherwise, as on a TPU; and programs without HLO."""
+    ours = theirs = 0
+    calls = np.bincount(ops.op, minlength=len(ops.ops)).tolist()
+    for op, of, times in zip(ops.ops, known, calls, strict=True):
+        if op.flops is not None and of.executed.work is not None:
+            work = of.executed.work
+            ours += times * (work.flops + work.vector_flops)
+            theirs += times * op.flops
+    told = []
+    if theirs and abs(ours - theirs) > _DIFFERENT * theirs:
+        told.append(
+            f"the profiler counts {theirs:,} FLOP in these operations and goodput {ours:,}, "
+            "products and vector arithmetic together"
+        )
+    lacking = sorted({op.module for op, of in zip(ops.ops, known, strict=True) if _lacks(op, of)})
+    if lacking:
+        told.append(
+            f"the profile holds no HLO of {', '.join(lacking)}, so its operations are known by "
+            "their names only"
+        )
+    return tuple(told)
+
+
+def _lacks(op: Op, of: _Known) -> bool:
+    return bool(op.module and op.name) and of.link is Link.NONE

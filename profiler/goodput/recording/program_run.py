@@ -1,0 +1,73 @@
+"""A framework's half of a recorded script, imported when the script has imported the framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from goodput.frontends.measured import MeasuredProgram
+from goodput.frontends.step_instruments import PassOptions, ProgramEnd
+from goodput.measure.clock import Clock
+from goodput.recording import assemble, session
+from goodput.recording.options import RunOptions
+from goodput.trace.recording import Recording
+
+
+class ProgramRun:
+    """Measures the program in this process from now on.
+
+    Raises:
+        AttributeError: this framework lacks what goodput knows of it.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[PassOptions, Clock, Path, bool], MeasuredProgram],
+        options: RunOptions,
+        clock: Clock,
+        scratch: Path,
+    ) -> None:
+        self._clock = clock
+        self._count_only = options.count_only
+        passes = PassOptions(options.steps, options.warmup, options.count_only)
+        self._program = make(passes, clock, scratch, options.stop_after)
+        self._program.attach()
+        session.adopt(self._program)
+
+    def let_sessions_be(self) -> None:
+        """Sessions measure for themselves again."""
+        session.leave(self._program)
+
+    def is_end(self, error: BaseException) -> bool:
+        """Whether `error` is how the passes end a script early."""
+        return isinstance(error, ProgramEnd)
+
+    def recording_of(self, program: str, status: int) -> tuple[Recording | None, str]:
+        """What was measured of `program`, which ended with `status`; or None and why."""
+        return assemble.ended(
+            self._program.finish, program, self._clock.date(), status, count_only=self._count_only
+        )
+
+
+def torch_run(options: RunOptions, clock: Clock, scratch: Path) -> ProgramRun:
+    """The torch program in this process."""
+    from goodput.frontends.torch_program import TorchProgram
+
+    return ProgramRun(
+        lambda passes, now, place, stop: TorchProgram(passes, now, place, stop_after=stop),
+        options,
+        clock,
+        scratch,
+    )
+
+
+def jax_run(options: RunOptions, clock: Clock, scratch: Path) -> ProgramRun:
+    """The JAX program in this process."""
+    from goodput.frontends.jax_program import JaxProgram
+
+    return ProgramRun(
+        lambda passes, now, place, stop: JaxProgram(passes, now, place, stop_after=stop),
+        options,
+        clock,
+        scratch,
+    )
