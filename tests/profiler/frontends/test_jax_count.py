@@ -652,6 +652,9 @@ def by_value(x: Any) -> Any:
     return x @ x if x.sum() > 0 else x
 
 
+COMPILED = jax.jit(lambda x: x @ x).lower(ones(4, 4)).compile()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -661,6 +664,7 @@ def by_value(x: Any) -> Any:
         (lambda _: {"loss": float}, UsageError, "the callable returns no array"),
         (lambda _: None, UsageError, "returns no array, so XLA would leave out"),
         (lambda x: x, UsageError, "the callable ran no operator of jax"),
+        (COMPILED, UsageError, r"give the function itself, before \.lower"),
     ],
 )
 def test_a_callable_that_cannot_be_counted(
