@@ -9,11 +9,13 @@ from typing import Any
 
 from goodput.frontends.jax_private import is_jaxpr, open_jaxpr
 
-WHILE, COND, SCAN, KERNEL, SHARDED, SOLVE = (
+WHILE, COND, SCAN, KERNEL, PROGRAM, PROGRAMS, SHARDED, SOLVE = (
     "while",
     "cond",
     "scan",
     "pallas_call",
+    "program_id",
+    "num_programs",
     "shard_map",
     "custom_linear_solve",
 )
