@@ -81,8 +81,9 @@ def body_of(eqn: Any) -> Body | None:
     """
     name = eqn.primitive.name
     if name in _CALLS:
-        found = eqn.params.get(_CALLS[name])
-        return Body(found) if found is not None and is_jaxpr(found) else None
+        # Releases differ in where some of them hold it.
+        held = (eqn.params.get(place) for place in (_CALLS[name], "jaxpr", "call_jaxpr"))
+        return next((Body(found) for found in held if is_jaxpr(found)), None)
     if name == SCAN:
         return Body(eqn.params["jaxpr"], times=eqn.params["length"])
     if name == SOLVE:
