@@ -73,6 +73,15 @@ def _dot(call: Call) -> Work:
     return contraction(*_sizes(call), real) + moved(call)
 
 
+@matrix_operator("lax::scaled_matmul", "lax::scaled_matmul_wrapper")
+@register("lax::scaled_matmul", "lax::scaled_matmul_wrapper")
+def _scaled_matmul(call: Call) -> Work:
+    """`(A, B, scales of A, scales of B)`: `[batch, m, k]` and `[batch, n, k]`."""
+    left, right = tensor(call, 0), tensor(call, 1)
+    batch, m, k = left.shape
+    return contraction(batch, m, right.shape[1], k) + moved(call)
+
+
 @matrix_operator(_RAGGED)
 @register(_RAGGED)
 def _ragged_dot(call: Call) -> Work:

@@ -9,11 +9,13 @@ from typing import Any
 
 from goodput.frontends.jax_private import is_jaxpr, open_jaxpr
 
-WHILE, COND, SCAN, KERNEL, SHARDED, SOLVE = (
+WHILE, COND, SCAN, KERNEL, PROGRAM, PROGRAMS, SHARDED, SOLVE = (
     "while",
     "cond",
     "scan",
     "pallas_call",
+    "program_id",
+    "num_programs",
     "shard_map",
     "custom_linear_solve",
 )
@@ -79,8 +81,9 @@ def body_of(eqn: Any) -> Body | None:
     """
     name = eqn.primitive.name
     if name in _CALLS:
-        found = eqn.params.get(_CALLS[name])
-        return Body(found) if found is not None and is_jaxpr(found) else None
+        # Releases differ in where some of them hold it.
+        held = (eqn.params.get(place) for place in (_CALLS[name], "jaxpr", "call_jaxpr"))
+        return next((Body(found) for found in held if is_jaxpr(found)), None)
     if name == SCAN:
         return Body(eqn.params["jaxpr"], times=eqn.params["length"])
     if name == SOLVE:

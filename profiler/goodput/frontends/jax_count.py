@@ -19,6 +19,7 @@ import numpy as np
 from goodput.errors import GoodputError, NotMeasuredError, UsageError, typed_line
 from goodput.frontends.counted_step import Count
 from goodput.frontends.jax_bodies import COND, WHILE, is_decided_by_values
+from goodput.frontends.jax_nnx import nnx_scopes
 from goodput.frontends.jax_private import live
 from goodput.frontends.jax_turns import UNKNOWN, Turns, followed
 from goodput.frontends.jax_turns import Path as Place
@@ -60,6 +61,11 @@ def count_step(step: Step) -> Count:
         NotMeasuredError: it could not be counted.
         UsageError: the program failed by itself.
     """
+    if isinstance(step.call, jax.stages.Compiled):
+        raise UsageError(
+            "the callable is compiled ahead of time, and nothing is left of its jaxpr: give the "
+            "function itself, before .lower() and .compile()"
+        )
     arguments = _Arguments(step)
     function = arguments.gradient if step.train else arguments.call
     program = _traced(function, arguments)
@@ -195,7 +201,8 @@ def _traced(function: Callable[..., Any], arguments: _Arguments) -> Any:
         UsageError: it failed by itself.
     """
     try:
-        return jax.make_jaxpr(function)(*arguments.arrays)
+        with nnx_scopes():
+            return jax.make_jaxpr(function)(*arguments.arrays)
     except GoodputError:
         raise
     except _BY_VALUE as error:

@@ -18,14 +18,19 @@ class Kernel:
     Attributes:
         name: as its author named it.
         jaxpr: what one step of the grid does.
-        steps: steps of the grid; None where values decide how many.
+        grid: its size along each axis; None where values decide it.
         estimate: the FLOPs and the special functions that its `CostEstimate` says; None without.
     """
 
     name: str
     jaxpr: Any
-    steps: int | None
+    grid: tuple[int, ...] | None
     estimate: tuple[int, int] | None
+
+    @property
+    def steps(self) -> int:
+        """The steps of its grid; one where their number is not known."""
+        return math.prod(self.grid or ())
 
     @property
     def estimated(self) -> Work | None:
@@ -52,13 +57,13 @@ class Kernel:
         )
 
     def undecided(self) -> str:
-        """The sentence for a kernel whose own loops or branches are decided inside of it."""
+        """The sentence for a kernel whose inputs decide its loops, its branches or its grid."""
         taken = (
             "which has no CostEstimate, so it is not counted: give pallas_call a cost_estimate"
             if self.estimate is None
             else "so its CostEstimate is counted"
         )
-        return f"values decide what {self.name} does in each grid step, {taken}"
+        return f"values decide what {self.name} does, {taken}"
 
 
 def kernel_of(eqn: Any) -> Kernel:
@@ -68,6 +73,6 @@ def kernel_of(eqn: Any) -> Kernel:
     return Kernel(
         name=name_of(eqn),
         jaxpr=eqn.params["jaxpr"],
-        steps=math.prod(sizes) if len(sizes) == len(grid) else None,
+        grid=tuple(sizes) if len(sizes) == len(grid) else None,
         estimate=None if cost is None else (cost.flops, cost.transcendentals),
     )

@@ -112,7 +112,9 @@ class JaxProgram:
             self._guarded(self._before, function, args, kwargs)
         elif function is self._main.function and not self._explicit:
             try:
-                self._passes.boundary(kind_of(args, kwargs))
+                kind = kind_of(args, kwargs)
+                self._kinds[kind] += 1
+                self._passes.boundary(kind)
             except Exception as error:  # noqa: BLE001 - the border with the user's program
                 self._fault(error)
         result = self._last = function(*args, **kwargs)

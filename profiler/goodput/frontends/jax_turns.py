@@ -17,6 +17,8 @@ from jax import lax
 
 from goodput.frontends.jax_bodies import (
     COND,
+    PROGRAM,
+    PROGRAMS,
     SCAN,
     SHARDED,
     SOLVE,
@@ -68,16 +70,20 @@ def followed(jaxpr: Any, values: Sequence[Any]) -> Mapping[Path, Turns]:
         jaxpr: the whole program, closed.
         values: its inputs; `UNKNOWN` where there is none.
     """
-    follower = _Follower()
+    follower = Follower()
     wanted = [False] * len(open_jaxpr(jaxpr).outvars)
     follower.run(jaxpr, values, (), wanted)
     return follower.decided()
 
 
-class _Follower:
-    """Interprets the jaxpr, as far as values are known and needed."""
+class Follower:
+    """Interprets a jaxpr, as far as values are known and needed; what is decided adds up.
+
+    `programs` is where in its grid a kernel is, by axis.
+    """
 
     def __init__(self) -> None:
+        self.programs: Mapping[int, Any] = {}
         self._turns: dict[Path, Turns] = {}
         self._undecided: set[Path] = set()
 
@@ -101,7 +107,7 @@ class _Follower:
             known, value = literal(atom)
             return value if known else environment.get(atom, UNKNOWN)
 
-        for place, wants in _slice_of(inner, wanted).equations:
+        for place, wants in slice_of(inner, wanted).equations:
             eqn = inner.eqns[place]
             inputs = [read(atom) for atom in eqn.invars]
             outputs = self._equation(eqn, inputs, (*path, place), wants)
@@ -116,6 +122,9 @@ class _Follower:
             return self._while(eqn, values, path, wanted)
         if name == COND:
             return self._branch(eqn, values, path, wanted)
+        if name in (PROGRAM, PROGRAMS):
+            known = self.programs if name == PROGRAM else {}
+            return [known.get(eqn.params["axis"], UNKNOWN)]
         whole = all(value is not UNKNOWN for value in values)
         body = body_of(eqn)
         if body is None or name == SHARDED or (whole and not decides(eqn)):
@@ -261,7 +270,7 @@ class _Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slice:
+class Slice:
     """The part of a jaxpr that decides something, or gives the outputs wanted.
 
     Attributes:
@@ -273,7 +282,8 @@ class _Slice:
     inputs: list[bool]
 
 
-def _slice_of(jaxpr: Any, wanted: Sequence[bool]) -> _Slice:
+def slice_of(jaxpr: Any, wanted: Sequence[bool]) -> Slice:
+    """What of a jaxpr is needed to follow it, and for the outputs wanted."""
     inner = open_jaxpr(jaxpr)
     needed = {
         atom
@@ -289,7 +299,7 @@ def _slice_of(jaxpr: Any, wanted: Sequence[bool]) -> _Slice:
             asked = _picked(eqn.invars, _asked(eqn, wants))
             needed.update(atom for atom in asked if not literal(atom)[0])
     found.reverse()
-    return _Slice(found, [atom in needed for atom in inner.invars])
+    return Slice(found, [atom in needed for atom in inner.invars])
 
 
 def _asked(eqn: Any, wanted: Sequence[bool]) -> list[bool]:
@@ -298,9 +308,9 @@ def _asked(eqn: Any, wanted: Sequence[bool]) -> list[bool]:
     name, body = eqn.primitive.name, body_of(eqn)
     if name == SCAN:
         needed = _needed_of_scan(eqn, wanted)
-        return _slice_of(eqn.params["jaxpr"], needed).inputs
+        return slice_of(eqn.params["jaxpr"], needed).inputs
     if body is not None and name not in (SOLVE, SHARDED):
-        inputs = _slice_of(body.jaxpr, wanted).inputs
+        inputs = slice_of(body.jaxpr, wanted).inputs
         return inputs if len(inputs) == len(every) else every
     if any(wanted):
         return every
@@ -318,7 +328,7 @@ def _needed_of_scan(eqn: Any, wanted: Sequence[bool]) -> list[bool]:
     fixed, carried = scan_parts(eqn.params)
     needed = list(wanted)
     while True:
-        inputs = _slice_of(eqn.params["jaxpr"], needed).inputs[fixed : fixed + carried]
+        inputs = slice_of(eqn.params["jaxpr"], needed).inputs[fixed : fixed + carried]
         more = [a or b for a, b in zip(needed, inputs, strict=False)] + needed[carried:]
         if more == needed:
             return needed

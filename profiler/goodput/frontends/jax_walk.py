@@ -15,6 +15,7 @@ from goodput.formulas.registry import has_formula
 from goodput.frontends.jax_bodies import COND, KERNEL, WHILE, body_of, hides_jaxprs
 from goodput.frontends.jax_calls import call_of, name_of
 from goodput.frontends.jax_entries import Entries
+from goodput.frontends.jax_grid import followed_over
 from goodput.frontends.jax_kernels import kernel_of
 from goodput.frontends.jax_private import names_of, open_jaxpr
 from goodput.frontends.jax_turns import Path, Turns
@@ -132,9 +133,9 @@ class Walk:
 
     def _kernel(self, eqn: Any, here: Around) -> None:
         kernel = kernel_of(eqn)
-        apart = Walk({})
-        apart.over(kernel.jaxpr, Around(times=kernel.steps or 1))
-        undecided = kernel.steps is None or any(apart.undecided.values())
+        apart = Walk({} if kernel.grid is None else followed_over(kernel.jaxpr, kernel.grid))
+        apart.over(kernel.jaxpr, Around(times=kernel.steps))
+        undecided = kernel.grid is None or any(apart.undecided.values())
         work = kernel.estimated if undecided else _sum(apart.entries.entries)
         if undecided:
             self.kernels[kernel.undecided()] = None

@@ -120,7 +120,9 @@ def imported_by(source: Path) -> frozenset[str]:
             if framework is not None:
                 found.add(framework)
             else:
-                waiting += _beside(source.parent, name)
+                # Beside it, beside the first one, or where the program was started.
+                folders = dict.fromkeys((file.parent, source.parent, Path.cwd()))
+                waiting += [place for folder in folders for place in _beside(folder, name)]
     return frozenset(found)
 
 
@@ -132,19 +134,29 @@ def _imports(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (_joined(node.module, alias.name) for alias in node.names)
+            yield node.module or ""
+
+
+def _joined(module: str | None, name: str) -> str:
+    return f"{module}.{name}" if module else name
 
 
 def _beside(folder: Path, name: str) -> Iterable[Path]:
     """Where a module of the user's own would lie."""
-    place = folder.joinpath(*name.split("."))
-    return place.with_suffix(".py"), place / "__init__.py"
+    place = folder.joinpath(*filter(None, name.split(".")))
+    return place.with_name(f"{place.name}.py"), place / "__init__.py"
 
 
 def source_of(module: str) -> Path | None:
-    """The file of a module by its name, without running it; its packages are imported."""
+    """The file of a module by its name, without running it, where it is started from first.
+
+    The packages of an installed one are imported.
+    """
+    here = next((place for place in _beside(Path.cwd(), module) if place.is_file()), None)
+    if here is not None:
+        return here
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):

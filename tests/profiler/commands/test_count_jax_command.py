@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,60 @@ def test_operators_are_shown_without_jaxs_own_namespace(
     shown = capsys.readouterr().out
     assert "dot_general" in shown
     assert "lax::" not in shown
+
+
+SHARDED = """
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import NamedSharding, PartitionSpec as P
+
+def meshed():
+    auto = (jax.sharding.AxisType.Auto,) * 2
+    mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=auto)
+    def step(up, down, x):
+        def local(up, down, x):
+            return lax.pmean(jnp.square(lax.psum(jnp.tanh(x @ up) @ down, "model")).mean(), "data")
+        specs = (P(None, "model"), P("model"), P("data"))
+        return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P())(up, down, x)
+    def spread(sizes, spec):
+        return jax.device_put(jnp.ones(sizes), NamedSharding(mesh, spec))
+    inputs = spread((16, 32), P(None, "model")), spread((32, 16), P("model"))
+    return mesh, step, (*inputs, spread((64, 16), P("data")))
+
+def by_hand():
+    _, step, inputs = meshed()
+    return step, inputs
+
+def by_xla():
+    _, _, inputs = meshed()
+    return jax.jit(lambda up, down, x: jnp.square(jnp.tanh(x @ up) @ down).mean()), inputs
+"""
+
+
+@pytest.mark.parametrize("function", ["by_hand", "by_xla"])
+def test_many_devices(tmp_path: Path, repository: Path, function: str) -> None:
+    # The number of devices is fixed when jax starts, so in a process of its own.
+    (tmp_path / "sharded.py").write_text(SHARDED, encoding="utf-8")
+    roots = os.pathsep.join(str(repository / root) for root in ("profiler", "kernels"))
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    command = ["count", f"sharded.py:{function}", "--train", "--json", "-", "--by", "phase"]
+    done = subprocess.run(
+        [sys.executable, "-m", "goodput", *command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": roots} | flags,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    forward = 2 * 2 * 64 * 16 * 32
+    useful = {row["phase"]: row["useful_flops"] for row in report["operators"]}
+    # By the first argument alone: two gradients of the second product, one of the first.
+    assert useful == {"forward": forward, "backward": forward}
+    told = [text for text in report["warnings"] if "on each" in text]
+    assert len(told) == (function == "by_hand")
 
 
 def test_the_call_from_python() -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodput.formulas.hand_written import HandWritten
+from goodput.formulas.hand_written import (
+    TELL_THE_MASK,
+    HandWritten,
+    HandWrittenExponential,
+    told,
+)
 from goodput.work import TensorSpec
 
 SIZE = st.integers(1, 40)
@@ -42,3 +47,28 @@ def test_calls_without_shapes_are_let_pass() -> None:
     found.note("aten::_softmax", (), "")
     found.note("aten::bmm", (spec(2),), "")
     assert found.modules == ()
+
+
+def test_attention_without_a_softmax_is_told_by_its_exponential() -> None:
+    watch = HandWrittenExponential()
+    query, key, scores = (TensorSpec(shape, "float32") for shape in ((8, 4), (6, 4), (8, 6)))
+    watch.product(query, key, scores.numel, "layer")
+    watch.exponential(scores, "layer.softmax")
+    watch.product(key, scores, 32, "layer")  # einsum may put the weights second
+    watch.product(scores, key, 32, "layer")  # their values were found already
+    assert watch.modules == ("layer",)
+
+
+def test_an_exponential_of_something_else_is_no_softmax() -> None:
+    watch = HandWrittenExponential()
+    query, key, scores = (TensorSpec(shape, "float32") for shape in ((8, 4), (6, 4), (8, 6)))
+    watch.product(query, key, scores.numel, "layer")
+    watch.exponential(query, "layer")
+    watch.exponential(scores, "other")
+    watch.product(scores, key, 32, "layer")
+    assert watch.modules == ()
+
+
+def test_advice_is_left_out_where_there_is_none() -> None:
+    (with_advice,), (without,) = told(["layer"], "it"), told(["layer"], "it", advice="")
+    assert with_advice == f"{without}; {TELL_THE_MASK}"

@@ -82,6 +82,13 @@ def test_the_mode_of_a_product(dtype: str, names: Any, mode: str, factor: int) -
     assert not multiplies_many(call)
 
 
+def test_a_product_with_scales_of_blocks() -> None:
+    left, right = f32(2, 8, 64, dtype="float8_e4m3"), f32(2, 5, 64, dtype="float8_e4m3")
+    scales = f32(2, 8, 2, dtype="float8_e8m0fnu"), f32(2, 5, 2, dtype="float8_e8m0fnu")
+    found = work("scaled_matmul_wrapper", left, right, *scales, out=f32(2, 8, 5))
+    assert found.flops == 2 * 2 * 8 * 5 * 64
+
+
 @given(groups=BATCH, m=SIZE, n=SIZE, k=SIZE)
 def test_a_ragged_product_and_the_gradient_of_its_matrices(
     groups: int, m: int, n: int, k: int

@@ -398,11 +398,57 @@ def test_an_estimate_that_says_otherwise_is_told_and_not_taken() -> None:
     assert counted(kernel_product(131072), ones(32, 64), ones(64, 32)).warnings == ()
 
 
+def turning_by_place(a: Any, out: Any) -> None:
+    out[...] = lax.fori_loop(0, pl.program_id(1) + 1, lambda _, c: c @ c, a[...])
+
+
+def test_a_causal_kernel_turns_by_its_place_in_the_grid() -> None:
+    call = pl.pallas_call(
+        turning_by_place,
+        grid=(50, 4),
+        out_shape=jax.ShapeDtypeStruct((8, 8), jnp.float32),
+        interpret=True,
+    )
+    count = counted(call, ones(8, 8))
+    assert total(count) == 50 * (1 + 2 + 3 + 4) * 2 * 8**3
+    assert count.warnings == ()
+
+
+def test_first_and_last_steps_of_a_tiled_product() -> None:
+    def tiled(a: Any, b: Any, out: Any) -> None:
+        step = pl.program_id(2)
+
+        @pl.when(step == 0)
+        def _() -> None:
+            out[...] = jnp.zeros_like(out)
+
+        out[...] += a[...] @ b[...]
+
+        @pl.when(step == pl.num_programs(2) - 1)
+        def _() -> None:
+            out[...] = jnp.tanh(out[...])
+
+    call = pl.pallas_call(
+        tiled,
+        grid=(4, 2, 8),
+        in_specs=[
+            pl.BlockSpec((8, 8), lambda i, _, k: (i, k)),
+            pl.BlockSpec((8, 16), lambda _, j, k: (k, j)),
+        ],
+        out_specs=pl.BlockSpec((8, 16), lambda i, j, _: (i, j)),
+        out_shape=jax.ShapeDtypeStruct((32, 32), jnp.float32),
+        interpret=True,
+    )
+    count = counted(call, ones(32, 64), ones(64, 32))
+    assert total(count) == 2 * 32 * 64 * 32
+    assert total(count, "special") == 32 * 32
+    assert count.warnings == ()
+
+
 @pytest.mark.parametrize("cost", [None, 5000])
-def test_a_kernel_that_decides_inside_has_its_estimate_or_nothing(cost: int | None) -> None:
-    def turning(a: Any, out: Any) -> None:
-        turns = pl.program_id(0)
-        out[...] = lax.fori_loop(0, turns, lambda _, c: c @ c, a[...])
+def test_a_kernel_that_decides_by_its_inputs_has_its_estimate_or_nothing(cost: int | None) -> None:
+    def turning(turns: Any, a: Any, out: Any) -> None:
+        out[...] = lax.fori_loop(0, turns[0], lambda _, c: c @ c, a[...])
 
     estimate = cost and pl.CostEstimate(flops=cost, bytes_accessed=1, transcendentals=7)
     call = pl.pallas_call(
@@ -412,7 +458,7 @@ def test_a_kernel_that_decides_inside_has_its_estimate_or_nothing(cost: int | No
         interpret=True,
         cost_estimate=estimate or None,
     )
-    count = counted(call, ones(8, 8))
+    count = counted(call, jnp.array([3]), ones(8, 8))
     assert total(count) == (cost or 0)
     assert unmodelled(count) == ([] if cost else ["pallas::turning"])
     assert "values decide what pallas::turning does" in count.warnings[0]
@@ -652,6 +698,9 @@ def by_value(x: Any) -> Any:
     return x @ x if x.sum() > 0 else x
 
 
+COMPILED = jax.jit(lambda x: x @ x).lower(ones(4, 4)).compile()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -661,6 +710,7 @@ def by_value(x: Any) -> Any:
         (lambda _: {"loss": float}, UsageError, "the callable returns no array"),
         (lambda _: None, UsageError, "returns no array, so XLA would leave out"),
         (lambda x: x, UsageError, "the callable ran no operator of jax"),
+        (COMPILED, UsageError, r"give the function itself, before \.lower"),
     ],
 )
 def test_a_callable_that_cannot_be_counted(

@@ -94,6 +94,9 @@ def test_a_closure_tells() -> None:
         ("import torch, jax", {TORCH, JAX}),
         ("from beside import step", {JAX}),
         ("import package.model", {TORCH}),
+        ("from package import model", {TORCH}),
+        ("from .beside import step", {JAX}),
+        ("from . import beside", {JAX}),
         ("import json", set()),
         ("this is no Python", set()),
     ],
@@ -106,6 +109,20 @@ def test_the_source_tells(tmp_path: Path, source: str, found: set[str]) -> None:
     (package / "model.py").write_text("from torch import nn", encoding="utf-8")
     (tmp_path / "target.py").write_text(source, encoding="utf-8")
     assert imported_by(tmp_path / "target.py") == found
+
+
+def test_a_module_is_found_where_the_program_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "started"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "steps.py").write_text("from started.model import step", encoding="utf-8")
+    (package / "model.py").write_text("import jax", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    found = source_of("started.steps")
+    assert found == package / "steps.py"
+    assert imported_by(found) == {JAX}
 
 
 def test_a_source_that_is_not_there_tells_nothing(tmp_path: Path) -> None:
