@@ -28,7 +28,7 @@ except ImportError as error:
         "dce_jaxpr any more; install another one: pip install 'jax>=0.10,<0.12'"
     ) from error
 
-ARRAY: type = ArrayImpl
+ARRAY: Any = ArrayImpl
 """The class of arrays: to ask `isinstance` of `jax.Array` takes half a microsecond."""
 
 _PYTHON_CALLS, _HOST_LEVEL = 0, 2

@@ -256,11 +256,8 @@ def kind_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         if kind is ARRAY:
             parts.append((value.shape, value.dtype))
         elif kind in _CONTAINERS and len(value) <= _SMALL:
-            parts.extend(
-                (inner.shape, inner.dtype)
-                for inner in (value.values() if kind is dict else value)
-                if type(inner) is ARRAY
-            )
+            few: Any = value.values() if kind is dict else value
+            parts.extend((each.shape, each.dtype) for each in few if type(each) is ARRAY)
     return (tuple(parts),)
 
 
