@@ -116,6 +116,16 @@ def nonzero(tensor: torch.Tensor) -> int:
     return int(tensor._nnz())
 
 
+def is_tensor(value: object) -> bool:
+    """Whether a value is a tensor."""
+    return isinstance(value, torch.Tensor)
+
+
+def storage_of(tensor: torch.Tensor) -> int:
+    """What is equal for tensors that share memory, also where there is none."""
+    return int(tensor.untyped_storage()._cdata)
+
+
 def version_of(tensor: torch.Tensor) -> int:
     """How often a tensor was written in place."""
     return -1 if tensor.is_inference() else int(tensor._version)

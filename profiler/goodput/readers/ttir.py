@@ -140,7 +140,7 @@ def _values(module: Module, arguments: Sequence[Argument]) -> list[Value]:
 
 def _value(kind: Type, argument: Argument) -> list[Value]:
     if isinstance(argument, TensorBlock):
-        tile = descriptor_type(kind.element)
+        tile = descriptor_type(kind)
         sizes = tuple(constant(size) for size in argument.sizes)
         strides = tuple(constant(stride) for stride in argument.strides)
         item = max(1, item_bits(tile.element) // 8)

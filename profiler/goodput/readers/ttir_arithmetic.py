@@ -21,7 +21,7 @@ from goodput.readers.ttir_index import (
     truth,
 )
 from goodput.readers.ttir_machine import PURE, Handler, Machine, Value, agreed
-from goodput.readers.ttir_products import Data, Source
+from goodput.readers.ttir_products import Data, Source, joined, masked_sources
 from goodput.readers.ttir_text import Operation
 
 _LOWEST = -1e4
@@ -114,17 +114,15 @@ def combined(op: Operation, values: Sequence[Value]) -> Data:
     mask: Mask | None = None
     for valid in others:
         mask = valid if mask is None else mask & valid
-    sources: list[Source] = []
+    sources: tuple[Source, ...] = ()
     for bearer in bearers:
-        sources += [source.masked(mask) for source in bearer.sources]
-    if len(bearers) > 1:
-        sources = list({id(s.product): s for s in sources}.values())
+        sources = joined(sources, masked_sources(bearer.sources, mask))
     own = bearers[0].valid if bearers else None
     for bearer in bearers[1:]:
         own = agreed(own, bearer.valid)
     if own is not None:
         mask = own if mask is None else own & mask
-    return Data(cause, mask, tuple(sources))
+    return Data(cause, mask, sources)
 
 
 def numbers(value: Value) -> Index | None:
@@ -243,9 +241,7 @@ def _chosen(condition: Mask, one: Data, other: Data) -> Data:
     if _is_filler(one.constant):
         return _masked_data(~condition, other)
     valid = agreed(one.valid, other.valid)
-    have = {id(source.product) for source in one.sources}
-    more = tuple(source for source in other.sources if id(source.product) not in have)
-    return Data(one.cause or other.cause, valid, one.sources + more)
+    return Data(one.cause or other.cause, valid, joined(one.sources, other.sources))
 
 
 def _is_filler(value: float | None) -> bool:
@@ -255,7 +251,7 @@ def _is_filler(value: float | None) -> bool:
 
 def _masked_data(mask: Mask, data: Data) -> Data:
     valid = mask if data.valid is None else data.valid & mask
-    return Data(data.cause, valid, tuple(source.masked(mask) for source in data.sources))
+    return Data(data.cause, valid, masked_sources(data.sources, mask))
 
 
 def _constant(_: Machine, op: Operation, _values: Sequence[Value]) -> Sequence[Value]:

@@ -371,8 +371,8 @@ def masked(
     if all(operand.is_uniform for operand in operands):
         found = np.asarray(function(*(operand.values(_FIRST) for operand in operands))[0], bool)
         axes = tuple(size > 1 for size in found.shape)
-        if not any(axes):
-            return Mask(shape, found.reshape(1))
+        if not any(axes) or found.all():
+            return Mask(shape, found.reshape(-1)[:1])
         return Mask(shape, EVERY, {axes: found})
     core = Core(symbol, operands, function, shape, parameter)
     return Mask(shape, EVERY, None, (_whole(core),))

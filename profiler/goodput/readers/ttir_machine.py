@@ -17,7 +17,7 @@ import numpy as np
 
 from goodput.errors import UsageError
 from goodput.readers.ttir_index import EVERY, Array, Index, Mask
-from goodput.readers.ttir_products import Data, Products
+from goodput.readers.ttir_products import Data, Products, joined
 from goodput.readers.ttir_text import Block, Function, Module, Operation
 from goodput.readers.ttir_traffic import Traffic
 
@@ -281,9 +281,8 @@ def either(new: Data, old: Data) -> Data:
         return Data(new.cause, new.valid, new.sources)
     if new.constant is not None and not new.sources:
         return Data(old.cause, old.valid, old.sources)
-    have = {id(source.product) for source in new.sources}
-    more = tuple(source for source in old.sources if id(source.product) not in have)
-    return Data(new.cause or old.cause, agreed(new.valid, old.valid), new.sources + more)
+    valid = agreed(new.valid, old.valid)
+    return Data(new.cause or old.cause, valid, joined(new.sources, old.sources))
 
 
 def agreed(one: Mask | None, other: Mask | None) -> Mask | None:

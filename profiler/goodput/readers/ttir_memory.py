@@ -103,26 +103,24 @@ def _atomic(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequenc
     return (Data(op.name, None if mask.is_open else mask),)
 
 
-def descriptor_type(element: str) -> Type:
-    """The tile that a descriptor fetches.
+def descriptor_type(kind: Type) -> Type:
+    """The tile that a descriptor of a type fetches, as one Triton or another writes it.
 
     Raises:
         UncountableError: it is no type of descriptors that is known.
     """
-    found = re.match(r"!tt\.tensordesc<(.+)>$", element)
-    if found is None:
-        raise UncountableError("tt.make_tensor_descriptor", f"its type is not known: {element}")
-    inside = found[1]
-    if not inside.startswith("tensor<"):
-        inside = f"tensor<{inside.split(',')[0]}>"
-    return type_of(inside)
+    if kind.shape:
+        return kind
+    found = re.match(r"(?:!tt\.tensordesc)?<(.+)>$", kind.element)
+    inside = found[1] if found else ""
+    tile_type = type_of(inside if inside.startswith("tensor<") else f"tensor<{inside}>")
+    if not tile_type.shape:
+        raise UncountableError("tt.make_tensor_descriptor", f"of an unknown type: {kind.element}")
+    return tile_type
 
 
 def _descriptor(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    kind = next((t for t in (*op.gives, *op.takes) if "tensordesc" in t.element), None)
-    if kind is None:
-        raise UncountableError(op.name, f"it has no type of descriptors: {op.text}")
-    block = descriptor_type(kind.element)
+    block = descriptor_type((*op.gives, *op.takes)[-1])
     rank = len(block.shape)
     numbers = [v for v in values if isinstance(v, Index)]
     if len(numbers) != 1 + 2 * rank:

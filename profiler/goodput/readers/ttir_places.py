@@ -82,14 +82,21 @@ def _count(group: Group, shape: Sequence[int], programs: int) -> Array:
     if not group.atoms:
         whole: Array = group.values(_FIRST, shape).sum(dtype=np.int64).reshape(1)
         return whole
-    sizes = tuple(shape[axis] for axis in sorted(group.axes))
     alone = group.atoms[0] if len(group.atoms) == 1 and not group.fixed else None
     if alone is None:
         return _count_evaluated(group, shape, np.arange(programs))
-    key = sizes, alone.places
-    known = alone.core.counts.get(key)
+    return _count_atom(alone, shape, programs)
+
+
+def _count_atom(atom: Atom, shape: Sequence[int], programs: int) -> Array:
+    """The same of one part, worked out once however it is laid into tiles."""
+    laid = enumerate(atom.places)
+    key = tuple(sorted((place, shape[axis]) for axis, place in laid if place is not None))
+    known = atom.core.counts.get(key)
     if known is None:
-        known = alone.core.counts[key] = _count_alone(group, alone, shape, programs)
+        axes = {axis for axis, differs in enumerate(atom.axes) if differs}
+        known = _count_alone(Group(axes, atoms=[atom]), atom, shape, programs)
+        atom.core.counts[key] = known
     return known
 
 
@@ -123,19 +130,15 @@ def _count_evaluated(group: Group, shape: Sequence[int], programs: Array) -> Arr
 
 def partial(mask: Mask, shape: Sequence[int], programs: int) -> Mask:
     """`mask` without the parts that are open at every place in every program."""
-    if not mask.atoms:
+    kept = tuple(atom for atom in mask.atoms if not _is_open(atom, shape, programs))
+    if len(kept) == len(mask.atoms):
         return mask
-    kept: list[Atom] = []
-    fixed = dict(mask.fixed)
-    for group in groups(mask):
-        whole = int(np.prod([shape[axis] for axis in group.axes], dtype=np.int64))
-        if group.atoms and (_count(group, shape, programs) == whole).all():
-            for axes, array in mask.fixed.items():
-                if any(array is part for part in group.fixed):
-                    fixed.pop(axes)
-            continue
-        kept += group.atoms
-    return Mask(mask.shape, mask.scalar, fixed, tuple(kept), mask.hidden)
+    return Mask(mask.shape, mask.scalar, mask.fixed, kept, mask.hidden)
+
+
+def _is_open(atom: Atom, shape: Sequence[int], programs: int) -> bool:
+    whole = int(np.prod([shape[a] for a, differs in enumerate(atom.axes) if differs]))
+    return bool((_count_atom(atom, shape, programs) == whole).all())
 
 
 _FIRST = np.zeros(1, np.intp)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from goodput.readers.ttir_index import EVERY, Array, Mask
-from goodput.readers.ttir_places import count, groups, spread
+from goodput.readers.ttir_places import count, groups, partial, spread
 
 ROWS, COLUMNS, DEPTH = 0, 1, 2
 """Axes of a product: of its result, and the one that is summed over."""
@@ -30,12 +30,14 @@ class Product:
             the same for all rows and columns.
         uses: where each use of the result needs it, over (rows, columns).
         batch: products side by side.
+        key: equal for products of one operation that can be added up.
     """
 
     shape: tuple[int, int, int]
     mask: Mask
     weights: Array
     batch: int
+    key: object
     uses: list[Mask] = field(default_factory=list)
 
     def useful_flops(self, programs: int) -> int:
@@ -44,33 +46,66 @@ class Product:
         mask = self.mask if needed is None else self.mask & needed.moved((0, 1, None), self.shape)
         tied = any(axes[DEPTH] for axes in self.mask.differing)
         depth = self.shape[DEPTH] if tied else 1  # else the weights have it
-        counts = count(mask, (*self.shape[:DEPTH], depth), programs)
+        shape = (*self.shape[:DEPTH], depth)
+        counts = count(partial(mask, shape, programs), shape, programs)
         return 2 * self.batch * spread(counts * self.weights, EVERY, programs)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """A product that a value was computed from, place by place.
+    """A product, or several, that a value was computed from, place by place.
 
     Attributes:
-        product: it.
         mask: which places of the value still come from it, over the value's own two axes.
-        swapped: whether the value's axes are the product's columns and rows.
+        product: it; None for several.
+        inner: the sources that it stands for where it is several.
+        swapped: whether the value's axes are the columns and rows of these.
     """
 
-    product: Product
     mask: Mask
+    product: Product | None = None
+    inner: tuple[Source, ...] = ()
     swapped: bool = False
+    members: frozenset[int] = frozenset()
 
-    def masked(self, mask: Mask | None) -> Source:
-        """The same, with other places masked off."""
-        return self if mask is None else Source(self.product, self.mask & mask, self.swapped)
+    @classmethod
+    def of(cls, product: Product) -> Source:
+        """All of a product's result."""
+        mask = Mask.everywhere(product.shape[:DEPTH])
+        return cls(mask, product, members=frozenset((id(product),)))
+
+    def transposed(self, shape: tuple[int, ...]) -> Source:
+        """In a tile of `shape` with the axes swapped."""
+        mask = self.mask.moved((1, 0), shape)
+        return Source(mask, self.product, self.inner, not self.swapped, self.members)
 
     def use(self, mask: Mask | None = None) -> None:
         """Its value is needed, where `mask` lets it through."""
         needed = self.mask if mask is None else self.mask & mask
-        shape = self.product.shape[:DEPTH]
-        self.product.uses.append(needed.moved((1, 0), shape) if self.swapped else needed)
+        if self.swapped:
+            rows, columns = needed.shape
+            needed = needed.moved((1, 0), (columns, rows))
+        if self.product is not None:
+            self.product.uses.append(needed)
+        for source in self.inner:
+            source.use(needed)
+
+
+def masked_sources(sources: tuple[Source, ...], mask: Mask | None) -> tuple[Source, ...]:
+    """The same sources with other places masked off: many of them at once."""
+    if mask is None or not sources:
+        return sources
+    if len(sources) == 1:
+        one = sources[0]
+        return (Source(one.mask & mask, one.product, one.inner, one.swapped, one.members),)
+    members = frozenset().union(*(source.members for source in sources))
+    return (Source(mask, None, sources, members=members),)
+
+
+def joined(first: tuple[Source, ...], other: tuple[Source, ...]) -> tuple[Source, ...]:
+    """The sources of both, each once."""
+    have = frozenset().union(*(source.members for source in first))
+    return first + tuple(source for source in other if not source.members <= have)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +135,7 @@ class Products:
 
     def __init__(self, programs: int) -> None:
         self._programs = programs
-        self._known: dict[object, Product] = {}
+        self._all: list[Product] = []
         self.issued_flops = 0
         self.hidden: set[str] = set()
 
@@ -110,15 +145,17 @@ class Products:
         shape: tuple[int, int, int],
         operands: tuple[Mask | None, Mask | None],
         active: Array,
+        total: Data,
         batch: int = 1,
     ) -> Product:
         """A product of tiles `[rows, depth]` and `[depth, columns]` by the active programs.
 
         Args:
-            site: the operation, and what else its products differ by.
+            site: the operation.
             shape: rows, columns, depth.
             operands: where the tiles hold data.
             active: which programs run.
+            total: what the product is added to; its own earlier part is one product with it.
             batch: so many products side by side.
         """
         left, right = operands
@@ -136,16 +173,17 @@ class Products:
         running = int(np.broadcast_to(active, self._programs).sum())
         self.issued_flops += 2 * batch * shape[0] * shape[1] * shape[2] * running
         key = site, rest.key
-        product = self._known.get(key)
-        if product is None:
-            product = self._known[key] = Product(shape, rest, weights, batch)
-        else:
-            product.weights = product.weights + weights
+        for source in total.sources:
+            if source.product is not None and source.product.key == key:
+                source.product.weights = source.product.weights + weights
+                return source.product
+        product = Product(shape, rest, weights, batch, key)
+        self._all.append(product)
         return product
 
     def useful_flops(self) -> int:
         """FLOPs on data that a use needs."""
-        return sum(p.useful_flops(self._programs) for p in self._known.values())
+        return sum(p.useful_flops(self._programs) for p in self._all)
 
 
 def _depth_apart(mask: Mask, shape: Sequence[int]) -> tuple[Mask, Mask | None]:

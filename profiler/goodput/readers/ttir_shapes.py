@@ -66,10 +66,7 @@ def _transpose(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[V
     order = [int(axis) for axis in found[1].split(",")]
     value = values[0]
     if isinstance(value, Data) and value.sources and order == [1, 0]:
-        sources = tuple(
-            Source(s.product, s.mask.moved((1, 0), op.type.shape), not s.swapped)
-            for s in value.sources
-        )
+        sources = tuple(source.transposed(op.type.shape) for source in value.sources)
         valid = None if value.valid is None else value.valid.moved(order, op.type.shape)
         return (Data(value.cause, valid, sources, value.constant),)
     return (_moved(value, order, op.type.shape),)
@@ -230,14 +227,14 @@ def _product(
     batch = math.prod(op.type.shape[: -_BATCHED + 1])
     plain = batch == 1 and len(op.type.shape) < _BATCHED
     masks = (left.valid, right.valid) if plain else (None, None)
-    product = machine.products.add(id(op), shape, masks, machine.active, batch)
+    product = machine.products.add(id(op), shape, masks, machine.active, total, batch)
     if not plain:
         total.use()
         return Data(op.name)
     valid = _result_mask(masks, shape)
     if total.constant is None or total.sources:
         valid = agreed(valid, total.valid)
-    source = Source(product, Mask.everywhere(shape[:2]))
+    source = Source.of(product)
     others = tuple(s for s in total.sources if s.product is not product)
     return Data(op.name, valid, (*others, source))
 

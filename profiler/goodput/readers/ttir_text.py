@@ -22,6 +22,7 @@ _RESULTS = re.compile(rf"({_NAME}(?::\d+)?(?:, {_NAME}(?::\d+)?)*) = ")
 _LABEL = re.compile(r"(\^\w+)(?:\((.*)\))?:$")
 _COMMENT = re.compile(r"\s*//[^\"]*$")
 _TENSOR = re.compile(r"tensor<((?:\d+x)*)(.+?)(?:, [^<>]*)?>$")
+_LAST = (".yield", ".return", ".condition", ".br", ".cond_br", ".switch", ".unreachable")
 _OPEN, _CLOSE = "([{<", ")]}>"
 
 
@@ -231,12 +232,19 @@ def _region(lines: _Lines) -> tuple[Block, ...]:
             operations.append(_operation(line, lines))
             continue
         if operations or label:
-            blocks.append(Block(label, arguments, tuple(operations)))
+            blocks.append(_block(label, arguments, operations))
         operations = []
         label = begun[1]
         arguments = tuple(part.split(":")[0] for part in _split(begun[2] or ""))
-    blocks.append(Block(label, arguments, tuple(operations)))
+    blocks.append(_block(label, arguments, operations))
     return tuple(blocks)
+
+
+def _block(label: str, arguments: tuple[str, ...], operations: list[Operation]) -> Block:
+    """A block with its last operation, which is not printed where it hands nothing back."""
+    if not operations or not operations[-1].name.endswith(_LAST):
+        operations = [*operations, Operation("scf.yield", (), (), "scf.yield", (), ())]
+    return Block(label, arguments, tuple(operations))
 
 
 def _operation(line: str, lines: _Lines) -> Operation:
