@@ -20,9 +20,9 @@ from triton.runtime.jit import create_function_from_signature
 from goodput.errors import GoodputError, typed_line
 from goodput.frontends.torch_calls import spec
 from goodput.frontends.torch_private import is_tensor, plain_functions, storage_of
+from goodput.frontends.triton_launches import Launched, Stated
 from goodput.readers.ttir import Argument, KernelCount, TensorBlock, UncountableError, count_kernel
 from goodput.readers.ttir_text import Module, parse
-from goodput.work import TensorSpec, Work
 
 _TARGET = GPUTarget("cuda", 90, 32)
 """The GPU that kernels are made ready for: one that has tensor descriptors in hardware."""
@@ -32,38 +32,6 @@ _SPACE = 2**44
 
 _TOLERANCE = 0.01
 """What an author's own figures may differ by: they are often rounded, or leave a rim out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """What the author of a kernel says that a launch does; None where nothing is said."""
-
-    flops: int | None = None
-    bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """One launch.
-
-    Attributes:
-        name: of the kernel.
-        tensors: its tensors, in order.
-        count: what it does; None where that could not be counted.
-        stated: what its `launch_metadata` says.
-        warnings: sentences for the report.
-    """
-
-    name: str
-    tensors: tuple[TensorSpec, ...]
-    count: KernelCount | None
-    stated: Stated = Stated()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def work(self) -> Work | None:
-        """What it does, in the columns of every operator."""
-        return None if self.count is None else self.count.work
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +56,16 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
 
     Args:
         kernel: a `triton.jit` function, autotuned or with heuristics or neither.
-        args, kwargs: the arguments, with the compiler's options among them.
+        args: its arguments by place.
+        kwargs: those by name, with the compiler's options among them.
         grid: programs, or a function of the arguments.
     """
-    inner, named, notes = _unwrapped(kernel, args, dict(kwargs))
-    name = inner.fn.__name__
+    name = _innermost(kernel).__name__
     tensors = tuple(spec(value) for value in (*args, *kwargs.values()) if is_tensor(value))
+    notes: list[str] = []
     try:
         with plain_functions():
+            inner, named, notes = _unwrapped(kernel, args, dict(kwargs))
             bound = _bound(inner, args, named, grid)
             count = _count(bound)
     except GoodputError as error:
@@ -109,6 +79,17 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
     return Launched(name, tensors, count, stated, (*notes, *told))
 
 
+def interpreted(kernel: Any, args: Sequence[Any]) -> Launched:
+    """A launch in Triton's interpreter (TRITON_INTERPRET=1), where nothing can be counted."""
+    name = kernel.__name__
+    tensors = tuple(spec(value) for value in args if is_tensor(value))
+    warning = (
+        f"the Triton kernel {name} runs in Triton's interpreter, where it has no intermediate "
+        "representation: count it without TRITON_INTERPRET"
+    )
+    return Launched(name, tensors, None, warnings=(warning,))
+
+
 def ttir_of(
     kernel: Any,
     args: Sequence[Any],
@@ -120,12 +101,22 @@ def ttir_of(
     """The text that a launch is counted from, and the values of its arguments.
 
     Args:
-        kernel, args, kwargs, grid: as in `launched`.
+        kernel: as in `launched`, and what follows.
+        args: the same.
+        kwargs: the same.
+        grid: the same.
         passes: whether Triton's own simplifications are made first, as they are when it runs.
     """
     inner, named, _ = _unwrapped(kernel, args, dict(kwargs))
     bound = _bound(inner, args, named, grid)
     return _text(bound, passes=passes), list(_arguments(bound))
+
+
+def _innermost(kernel: Any) -> Any:
+    """The function itself, without what tunes it."""
+    while hasattr(kernel, "fn"):
+        kernel = kernel.fn
+    return kernel
 
 
 def _unwrapped(

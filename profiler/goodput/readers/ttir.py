@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -63,6 +63,7 @@ class KernelCount:
         loaded_bytes, stored_bytes, atomic_bytes: as issued, element by element where no mask
             closes it.
         read_bytes, written_bytes: touched at least once.
+        mode: the math mode of most of its matrix products, as in `goodput.formulas.modes`.
         notes: sentences on what of this is a bound, and of what.
     """
 
@@ -75,6 +76,7 @@ class KernelCount:
     atomic_bytes: int = 0
     read_bytes: int = 0
     written_bytes: int = 0
+    mode: str = ""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -174,6 +176,7 @@ def _added(total: KernelCount, machine: Machine) -> KernelCount:
         atomic_bytes=total.atomic_bytes + tally.atomic,
         read_bytes=total.read_bytes + tally.unplaced_read,
         written_bytes=total.written_bytes + tally.unplaced_written,
+        mode=total.mode or machine.products.mode,
         notes=tuple(sorted({*total.notes, *tally.notes, *hidden})),
     )
 
@@ -182,14 +185,8 @@ def _with_traffic(total: KernelCount, reads: Traffic, writes: Traffic) -> Kernel
     notes = total.notes
     if not (reads.is_whole and writes.is_whole):
         notes += ("its addresses are too scattered to tell how many bytes it touches at least",)
-    return KernelCount(
-        issued_flops=total.issued_flops,
-        useful_flops=total.useful_flops,
-        vector_flops=total.vector_flops,
-        special=total.special,
-        loaded_bytes=total.loaded_bytes,
-        stored_bytes=total.stored_bytes,
-        atomic_bytes=total.atomic_bytes,
+    return replace(
+        total,
         read_bytes=total.read_bytes + reads.bytes,
         written_bytes=total.written_bytes + writes.bytes,
         notes=notes,

@@ -7,6 +7,7 @@ far as masks of whole numbers tell is useful.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -136,8 +137,18 @@ class Products:
     def __init__(self, programs: int) -> None:
         self._programs = programs
         self._all: list[Product] = []
-        self.issued_flops = 0
+        self._issued: Counter[str] = Counter()
         self.hidden: set[str] = set()
+
+    @property
+    def issued_flops(self) -> int:
+        """FLOPs of the tiles as they are."""
+        return self._issued.total()
+
+    @property
+    def mode(self) -> str:
+        """The math mode of most of them; "" without any."""
+        return self._issued.most_common(1)[0][0] if self._issued else ""
 
     def add(
         self,
@@ -146,6 +157,7 @@ class Products:
         operands: tuple[Mask | None, Mask | None],
         active: Array,
         total: Data,
+        mode: str,
         batch: int = 1,
     ) -> Product:
         """A product of tiles `[rows, depth]` and `[depth, columns]` by the active programs.
@@ -156,6 +168,7 @@ class Products:
             operands: where the tiles hold data.
             active: which programs run.
             total: what the product is added to; its own earlier part is one product with it.
+            mode: the math mode.
             batch: so many products side by side.
         """
         left, right = operands
@@ -171,7 +184,7 @@ class Products:
         if along is not None:
             weights = weights * count(along, (1, 1, shape[DEPTH]), self._programs)
         running = int(np.broadcast_to(active, self._programs).sum())
-        self.issued_flops += 2 * batch * shape[0] * shape[1] * shape[2] * running
+        self._issued[mode] += 2 * batch * shape[0] * shape[1] * shape[2] * running
         key = site, rest.key
         for source in total.sources:
             if source.product is not None and source.product.key == key:

@@ -227,7 +227,7 @@ def _product(
     batch = math.prod(op.type.shape[: -_BATCHED + 1])
     plain = batch == 1 and len(op.type.shape) < _BATCHED
     masks = (left.valid, right.valid) if plain else (None, None)
-    product = machine.products.add(id(op), shape, masks, machine.active, total, batch)
+    product = machine.products.add(id(op), shape, masks, machine.active, total, _mode(op), batch)
     if not plain:
         total.use()
         return Data(op.name)
@@ -237,6 +237,29 @@ def _product(
     source = Source.of(product)
     others = tuple(s for s in total.sources if s.product is not product)
     return Data(op.name, valid, (*others, source))
+
+
+_MODES = {
+    "f64": "float64",
+    "bf16": "bfloat16",
+    "f16": "float16",
+    "f8E4M3FN": "float8_e4m3",
+    "f8E4M3FNUZ": "float8_e4m3",
+    "f8E5M2": "float8_e5m2",
+    "f8E5M2FNUZ": "float8_e5m2",
+    "i8": "int8",
+}
+
+
+def _mode(op: Operation) -> str:
+    """The math mode of a product: the type of what is multiplied, and how."""
+    element = op.takes[0].element
+    if op.name == "tt.dot_scaled":
+        return "nvfp4" if "lhs = e2m1 rhs = e2m1" in op.text else "mxfp8"
+    if element == "f32":
+        found = re.search(r"inputPrecision = (\w+)", op.text)
+        return "tf32" if found and found[1] == "tf32" else "float32"
+    return _MODES.get(element, "")
 
 
 def _result_mask(

@@ -80,7 +80,7 @@ class Watch:
         item = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
         self._note("stored", pointers, mask, item, "written")
 
-    def _atomic(self, _, pointers, value, mask, *__):
+    def _atomic(self, _, pointers, __, mask, *___):
         item = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
         self._note("atomic", pointers, mask, item, "read", "written")
 
@@ -114,7 +114,7 @@ def main():
         launch.kernel[launch.grid](*arguments, **launch.constants)
         touched = {side: len(places) for side, places in watch.touched.items()}
         found[name] = dict(watch.counts) | touched
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
