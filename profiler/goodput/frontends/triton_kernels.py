@@ -72,11 +72,17 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
         warning = f"the Triton kernel {name} is not counted: {error}"
         return Launched(name, tensors, None, warnings=(*notes, warning))
     except Exception as error:  # noqa: BLE001 - the kernel is the user's own code
-        warning = f"the Triton kernel {name} does not compile: {typed_line(error)}"
+        warning = f"the Triton kernel {name} does not compile: {_told(error)}"
         return Launched(name, tensors, None, warnings=(*notes, warning))
     notes += [f"the Triton kernel {name}: {note}" for note in count.notes]
     stated, told = _stated(bound, count)
     return Launched(name, tensors, count, stated, (*notes, *told))
+
+
+def _told(error: Exception) -> str:
+    """What an error says: Triton's compiler shows the program first, and the reason last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"
 
 
 def interpreted(kernel: Any, args: Sequence[Any]) -> Launched:

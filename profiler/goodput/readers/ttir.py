@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from goodput.errors import UsageError
-from goodput.readers import ttir_arithmetic, ttir_memory, ttir_shapes
+from goodput.readers import ttir_arithmetic, ttir_floats, ttir_memory, ttir_shapes
 from goodput.readers.ttir_control import CONTROL
 from goodput.readers.ttir_index import Index, constant, truth
 from goodput.readers.ttir_machine import Descriptor, Machine, Tally, UncountableError, Value
@@ -31,7 +31,9 @@ __all__ = ["Argument", "KernelCount", "TensorBlock", "UncountableError", "count_
 _PART = 2**16
 """Programs that are looked at together."""
 
-_HANDLERS = ttir_arithmetic.HANDLERS | ttir_shapes.HANDLERS | ttir_memory.HANDLERS
+_HANDLERS = (
+    ttir_floats.HANDLERS | ttir_arithmetic.HANDLERS | ttir_shapes.HANDLERS | ttir_memory.HANDLERS
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""What arithmetic on numbers means: whole numbers are worked out, floating-point ones counted.
-
-A vector FLOP and a special function are what `goodput.formulas.pointwise` says they are.
-"""
+"""What arithmetic on whole numbers and booleans means, and what constants are."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from goodput.readers.ttir_floats import combined
 from goodput.readers.ttir_index import (
     Array,
     Index,
@@ -21,108 +19,11 @@ from goodput.readers.ttir_index import (
     truth,
 )
 from goodput.readers.ttir_machine import PURE, Handler, Machine, Value, agreed
-from goodput.readers.ttir_products import Data, Source, joined, masked_sources
+from goodput.readers.ttir_products import Data, joined, masked_sources
 from goodput.readers.ttir_text import Operation
 
 _LOWEST = -1e4
 """What masks add to scores or put in their place, so that nothing is left of them."""
-
-FLOPS = dict.fromkeys(
-    [
-        "arith.addf",
-        "arith.subf",
-        "arith.mulf",
-        "arith.divf",
-        "arith.remf",
-        "arith.negf",
-        "arith.maxnumf",
-        "arith.minnumf",
-        "arith.maximumf",
-        "arith.minimumf",
-        "math.absf",
-        "math.floor",
-        "math.ceil",
-        "math.round",
-        "math.roundeven",
-        "math.trunc",
-        "tt.precise_divf",
-    ],
-    1,
-) | {"math.fma": 2, "tt.clampf": 2}
-"""Vector FLOPs of an element."""
-
-SPECIAL = frozenset(
-    [
-        "math.exp",
-        "math.exp2",
-        "math.expm1",
-        "math.log",
-        "math.log2",
-        "math.log10",
-        "math.log1p",
-        "math.sqrt",
-        "math.rsqrt",
-        "math.cbrt",
-        "math.sin",
-        "math.cos",
-        "math.tan",
-        "math.asin",
-        "math.acos",
-        "math.atan",
-        "math.atan2",
-        "math.sinh",
-        "math.cosh",
-        "math.tanh",
-        "math.erf",
-        "math.erfc",
-        "math.powf",
-        "math.fpowi",
-        "tt.precise_sqrt",
-        "tt.extern_elementwise",
-    ]
-)
-"""One call of a special function an element."""
-
-_FREE = [
-    "arith.truncf",
-    "arith.extf",
-    "arith.sitofp",
-    "arith.uitofp",
-    "arith.fptosi",
-    "arith.fptoui",
-    "arith.cmpf",
-    "tt.fp_to_fp",
-    "tt.bitcast",
-    "arith.bitcast",
-    "math.copysign",
-    "tt.mulhiui",
-    "arith.mulsi_extended",
-    "arith.mului_extended",
-    "math.ctpop",
-    "math.ctlz",
-    "math.isnan",
-    "math.isinf",
-]
-
-
-def combined(op: Operation, values: Sequence[Value]) -> Data:
-    """What an elementwise operation makes of its operands: padding where any of them is."""
-    given = [value for value in values if isinstance(value, Data)]
-    cause = next((value.cause for value in given if value.cause), op.name)
-    bearers = [value for value in given if value.sources]
-    others = [value.valid for value in given if not value.sources and value.valid is not None]
-    mask: Mask | None = None
-    for valid in others:
-        mask = valid if mask is None else mask & valid
-    sources: tuple[Source, ...] = ()
-    for bearer in bearers:
-        sources = joined(sources, masked_sources(bearer.sources, mask))
-    own = bearers[0].valid if bearers else None
-    for bearer in bearers[1:]:
-        own = agreed(own, bearer.valid)
-    if own is not None:
-        mask = own if mask is None else own & mask
-    return Data(cause, mask, sources)
 
 
 def numbers(value: Value) -> Index | None:
@@ -306,21 +207,6 @@ def _absolute(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Va
     return (combined(op, values) if value is None else applied("abs", (value,), np.abs),)
 
 
-def _elementwise(flops: int, special: int) -> Handler:
-    def handle(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-        kind = (op.gives or op.takes)[0]
-        size = math.prod(kind.shape)
-        if kind.is_float:
-            machine.count(flops=flops * size, special=special * size)
-        found = combined(op, values)
-        if op.name.startswith("arith.cmp"):
-            found.use()
-            found = Data(found.cause, found.valid)
-        return (found,) * max(1, len(op.results))
-
-    return handle
-
-
 def _poison(_: Machine, op: Operation, _values: Sequence[Value]) -> Sequence[Value]:
     """Any value: nobody looks at it."""
     if op.type.is_float:
@@ -374,9 +260,5 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-HANDLERS |= {name: _elementwise(flops, 0) for name, flops in FLOPS.items()}
-HANDLERS |= {name: _elementwise(0, 1) for name in SPECIAL}
-HANDLERS |= {name: _elementwise(0, 0) for name in _FREE}
 HANDLERS |= {"tt.bitcast": _bitcast, "arith.bitcast": _bitcast}
-PURE.update(name for name in HANDLERS if name not in FLOPS and name not in SPECIAL)
-PURE.difference_update(("arith.cmpf",))
+PURE.update(HANDLERS)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goodput.readers.ttir_arithmetic import FLOPS, SPECIAL, numbers
+from goodput.readers.ttir_arithmetic import numbers
+from goodput.readers.ttir_floats import FLOPS, SPECIAL
 from goodput.readers.ttir_index import Array, Index, Mask, applied, masked, tile
 from goodput.readers.ttir_machine import PURE, Handler, Machine, UncountableError, Value, agreed
 from goodput.readers.ttir_products import Data, Source
