@@ -1,5 +1,7 @@
 """Programs that launch Triton kernels: counted without launching, and beside their launches."""
 
+import sys
+
 import pytest
 
 triton = pytest.importorskip("triton", reason="Triton is not installed (Linux only)")
@@ -181,14 +183,17 @@ class Launcher:
     def __init__(self):
         self.launched = []
 
-    def run(self, kernel, *_, grid, warmup, **__):
-        self.launched.append((kernel, grid, warmup))
-        return "compiled"
+    def method(self):
+        def run(kernel, *_, grid, warmup, **__):
+            self.launched.append((kernel, grid, warmup))
+            return "compiled"
+
+        return run
 
 
 def test_launches_are_counted_beside_a_real_run(monkeypatch):
     launcher = Launcher()
-    monkeypatch.setattr(JITFunction, "run", lambda k, *a, **kw: launcher.run(k, *a, **kw))
+    monkeypatch.setattr(JITFunction, "run", launcher.method())
     plain = JITFunction.run
     mode = WorkCounter(Surroundings(lambda: "layer", lambda: None))
     x = torch.ones(100)
@@ -220,7 +225,7 @@ def test_what_a_tuner_tries_is_no_work_of_the_program(monkeypatch):
         tuner.best_config = tuner.configs[1]
         return tuner.fn.run(*args, **kwargs, **tuner.best_config.all_kwargs())
 
-    monkeypatch.setattr(JITFunction, "run", lambda k, *a, **kw: launcher.run(k, *a, **kw))
+    monkeypatch.setattr(JITFunction, "run", launcher.method())
     monkeypatch.setattr(Autotuner, "run", tune)
     found = []
     watch = LaunchWatch(launching=True)
@@ -234,7 +239,7 @@ def test_what_a_tuner_tries_is_no_work_of_the_program(monkeypatch):
 
 
 def test_nothing_is_patched_without_triton(monkeypatch):
-    monkeypatch.delitem(__import__("sys").modules, "triton.runtime.jit")
+    monkeypatch.delitem(sys.modules, "triton.runtime.jit")
     plain = JITFunction.run
     watch = LaunchWatch(launching=True)
     watch.open(lambda _: None)
