@@ -269,11 +269,15 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def _launched(self, launched: Launched) -> None:
         """Notes one launch of a Triton kernel."""
         self._launched_kernels += 1
-        self._told.update(dict.fromkeys(launched.warnings))
-        call = Call(f"triton::{launched.name}", launched.tensors)
+        call = Call(f"triton::{launched.name}", launched.inputs)
+        work = launched.work
+        if has_formula(call.name):
+            work = work_of(call)
+        else:
+            self._told.update(dict.fromkeys(launched.warnings))
         mode = launched.mode or mode_of(call)
         shapes = shapes_text(call.inputs)
-        self._note(_Counted(call.name, (), shapes, mode, launched.work, None, None))
+        self._note(_Counted(call.name, (), shapes, mode, work, None, None))
 
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
         """Inference mode and control flow hand over composites whole."""

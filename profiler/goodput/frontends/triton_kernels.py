@@ -18,11 +18,12 @@ from triton.compiler import ASTSource, make_backend
 from triton.runtime.jit import create_function_from_signature
 
 from goodput.errors import GoodputError, typed_line
-from goodput.frontends.torch_calls import spec
+from goodput.frontends.torch_calls import argument
 from goodput.frontends.torch_private import is_tensor, plain_functions, storage_of
 from goodput.frontends.triton_launches import Launched, Stated
 from goodput.readers.ttir import Argument, KernelCount, TensorBlock, UncountableError, count_kernel
 from goodput.readers.ttir_text import Module, parse
+from goodput.work import Argument as CallArgument
 
 _TARGET = GPUTarget("cuda", 90, 32)
 """The GPU that kernels are made ready for: one that has tensor descriptors in hardware."""
@@ -61,7 +62,7 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
         grid: programs, or a function of the arguments.
     """
     name = _innermost(kernel).__name__
-    tensors = tuple(spec(value) for value in (*args, *kwargs.values()) if is_tensor(value))
+    inputs = _inputs(args, kwargs)
     notes: list[str] = []
     try:
         with plain_functions():
@@ -70,13 +71,19 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
             count = _count(bound)
     except GoodputError as error:
         warning = f"the Triton kernel {name} is not counted: {error}"
-        return Launched(name, tensors, None, warnings=(*notes, warning))
+        return Launched(name, inputs, None, warnings=(*notes, warning))
     except Exception as error:  # noqa: BLE001 - the kernel is the user's own code
         warning = f"the Triton kernel {name} does not compile: {_told(error)}"
-        return Launched(name, tensors, None, warnings=(*notes, warning))
+        return Launched(name, inputs, None, warnings=(*notes, warning))
     notes += [f"the Triton kernel {name}: {note}" for note in count.notes]
     stated, told = _stated(bound, count)
-    return Launched(name, tensors, count, stated, (*notes, *told))
+    return Launched(name, inputs, count, stated, (*notes, *told))
+
+
+def _inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[CallArgument, ...]:
+    """The arguments by place, and the tensors by name: options of the compiler are none."""
+    named = (value for value in kwargs.values() if is_tensor(value))
+    return tuple(argument(value) for value in (*args, *named))
 
 
 def _told(error: Exception) -> str:
@@ -88,12 +95,12 @@ def _told(error: Exception) -> str:
 def interpreted(kernel: Any, args: Sequence[Any]) -> Launched:
     """A launch in Triton's interpreter (TRITON_INTERPRET=1), where nothing can be counted."""
     name = kernel.__name__
-    tensors = tuple(spec(value) for value in args if is_tensor(value))
+    inputs = _inputs(args, {})
     warning = (
         f"the Triton kernel {name} runs in Triton's interpreter, where it has no intermediate "
         "representation: count it without TRITON_INTERPRET"
     )
-    return Launched(name, tensors, None, warnings=(warning,))
+    return Launched(name, inputs, None, warnings=(warning,))
 
 
 def ttir_of(
@@ -161,6 +168,8 @@ def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: An
     names = {"grid", "warmup"}
     given = {name: value for name, value in kwargs.items() if name not in names}
     given.setdefault("debug", False)
+    # What is fused is decided later; without this Triton 3.9 warns that it will decide otherwise.
+    given.setdefault("enable_fp_fusion", True)
     binder = _binder(kernel)
     values, specialization, options = binder(*args, **given)
     parsed, signature, constants, attributes = kernel._pack_args(  # noqa: SLF001 - as it launches

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from goodput.frontends.torch_private import direct_launches
 from goodput.readers.ttir import KernelCount
-from goodput.work import TensorSpec, Work
+from goodput.work import Argument, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Launched:
 
     Attributes:
         name: of the kernel.
-        tensors: its tensors, in order.
+        inputs: its arguments, in order.
         count: what it does; None where that could not be counted.
         stated: what its `launch_metadata` says.
         warnings: sentences for the report.
     """
 
     name: str
-    tensors: tuple[TensorSpec, ...]
+    inputs: tuple[Argument, ...]
     count: KernelCount | None
     stated: Stated = Stated()
     warnings: tuple[str, ...] = ()

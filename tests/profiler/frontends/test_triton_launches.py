@@ -13,6 +13,7 @@ from triton.runtime.autotuner import Autotuner  # noqa: E402 - the same
 from triton.runtime.jit import JITFunction  # noqa: E402 - the same
 
 import goodput  # noqa: E402 - the same
+from goodput.formulas.registry import _FORMULAS  # noqa: E402 - the same
 from goodput.frontends.torch_counter import WorkCounter  # noqa: E402 - the same
 from goodput.frontends.torch_places import Surroundings  # noqa: E402 - the same
 from goodput.frontends.triton_launches import LaunchWatch  # noqa: E402 - the same
@@ -175,6 +176,22 @@ def test_a_kernel_that_cannot_be_counted_is_listed_without_work_and_named():
     assert "scf.for" in warning
     report = goodput.count(step, torch.ones(100))
     assert "triton::opaque_kernel" in {one.operator for one in report.coverage.unmodelled}
+
+
+def test_a_formula_of_the_user_s_comes_first(monkeypatch):
+    monkeypatch.setattr("goodput.formulas.registry._FORMULAS", dict(_FORMULAS))
+
+    @goodput.formula("triton::opaque_kernel")
+    def opaque(call):
+        return 2 * call.tensors[0].numel
+
+    def step(x):
+        opaque_kernel[(1,)](x, torch.ones(1, dtype=torch.int32), block=16)
+        return x + 1
+
+    found, recording = entries(step, torch.ones(100))
+    assert [e.work.flops for e in found] == [200]
+    assert recording.warnings == ()
 
 
 class Launcher:
