@@ -23,11 +23,7 @@ from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of, largest
-from goodput.frontends.torch_attention import (
-    AttentionWatch,
-    Share,
-    share_of,
-)
+from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
 from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, tensors_in
 from goodput.frontends.torch_formulas import torch_formulas, torch_work
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
@@ -272,7 +268,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         call = Call(f"triton::{launched.name}", launched.inputs)
         work = launched.work
         if has_formula(call.name):
-            work = work_of(call)
+            try:
+                work = work_of(call)
+            except Exception as error:  # noqa: BLE001 - the formula is the user's own code
+                self.failure = f"counting {call.name} failed: {typed_line(error)}"
+                return
         else:
             self._told.update(dict.fromkeys(launched.warnings))
         mode = launched.mode or mode_of(call)
@@ -295,7 +295,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if bodies is not None:
             with self:
                 return bodies()
+        launched = self._launched_kernels
         result = self._run(func, func, args, kwargs)
+        if launched != self._launched_kernels:
+            return result  # it was told of a Triton kernel, which is counted by itself
         try:
             call, work = flex_call(name, args) or (Call(f"higher_order::{name}"), None)
         except Exception as error:  # noqa: BLE001 - a mask is the user's own code

@@ -164,6 +164,8 @@ def chosen(tuner: Any) -> tuple[Any, list[str]]:
 
 
 def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> _Bound:
+    if kernel.is_gluon():
+        raise UncountableError("gluon", "its kernels have no TTIR, only what comes after it")
     backend = _backend()
     names = {"grid", "warmup"}
     given = {name: value for name, value in kwargs.items() if name not in names}
@@ -289,10 +291,11 @@ def _stated(bound: _Bound, count: KernelCount) -> tuple[Stated, list[str]]:
     metadata = SimpleNamespace(**{**vars(bound.options), "name": name, "shared": 0})
     try:
         told: Mapping[str, Any] = say(bound.grid, metadata, dict(bound.values))
+        flops = [int(value) for key, value in told.items() if key.startswith("flops")]
+        moved = int(told["bytes"]) if "bytes" in told else None
     except Exception as error:  # noqa: BLE001 - the user's own code
         return Stated(), [f"launch_metadata of {name} fails without a launch: {typed_line(error)}"]
-    flops = [int(value) for key, value in told.items() if key.startswith("flops")]
-    stated = Stated(sum(flops) if flops else None, int(told["bytes"]) if "bytes" in told else None)
+    stated = Stated(sum(flops) if flops else None, moved)
     return stated, list(_differences(name, stated, count))
 
 

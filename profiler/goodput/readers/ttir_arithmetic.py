@@ -70,9 +70,11 @@ def _boolean(op: Operation, values: Sequence[Value]) -> Value:
 def _both(one: Value, other: Value) -> Value:
     """The conjunction; a part that depends on data leaves where the other part lets it."""
     if isinstance(one, Data) and isinstance(other, Data):
-        return Data(one.cause or other.cause)
+        return Data(one.cause or other.cause, None, joined(one.sources, other.sources))
     if isinstance(one, Data):
         one, other = other, one
+    if isinstance(other, Data):
+        other.use()
     if not isinstance(one, Mask):
         return Data("arith.andi")
     if isinstance(other, Data):
@@ -132,7 +134,7 @@ def _select(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Valu
         first, second = numbers(one), numbers(other)
         if first is not None and second is not None:
             return (applied("where", (mask, first, second), np.where, first.shape),)
-    return (combined(op, [v for v in (one, other) if isinstance(v, Data)] or values),)
+    return (combined(op, values),)
 
 
 def _chosen(condition: Mask, one: Data, other: Data) -> Data:
@@ -152,7 +154,7 @@ def _is_filler(value: float | None) -> bool:
 
 def _masked_data(mask: Mask, data: Data) -> Data:
     valid = mask if data.valid is None else data.valid & mask
-    return Data(data.cause, valid, masked_sources(data.sources, mask))
+    return Data(data.cause, valid, masked_sources(data.sources, mask), erases=True)
 
 
 def _constant(_: Machine, op: Operation, _values: Sequence[Value]) -> Sequence[Value]:

@@ -92,15 +92,35 @@ _FREE = [
 ]
 
 
+_SUMS = frozenset(
+    {
+        "arith.addf",
+        "arith.subf",
+        "arith.maxnumf",
+        "arith.minnumf",
+        "arith.maximumf",
+        "arith.minimumf",
+        "arith.addi",
+        "arith.subi",
+    }
+)
+"""Operations whose result is no padding where one operand alone is."""
+
+
 def combined(op: Operation, values: Sequence[Value]) -> Data:
-    """What an elementwise operation makes of its operands: padding where any of them is."""
+    """What an elementwise operation makes of its operands: padding where any of them is.
+
+    A product of tiles stays needed where something is added to it that was not loaded there.
+    """
     given = [value for value in values if isinstance(value, Data)]
     cause = next((value.cause for value in given if value.cause), op.name)
     bearers = [value for value in given if value.sources]
-    others = [value.valid for value in given if not value.sources and value.valid is not None]
+    adds = bool(bearers) and op.name in _SUMS
     mask: Mask | None = None
-    for valid in others:
-        mask = valid if mask is None else mask & valid
+    for value in given:
+        if value.sources or value.valid is None or (adds and not value.erases):
+            continue
+        mask = value.valid if mask is None else mask & value.valid
     sources: tuple[Source, ...] = ()
     for bearer in bearers:
         sources = joined(sources, masked_sources(bearer.sources, mask))
@@ -109,7 +129,7 @@ def combined(op: Operation, values: Sequence[Value]) -> Data:
         own = agreed(own, bearer.valid)
     if own is not None:
         mask = own if mask is None else own & mask
-    return Data(cause, mask, sources)
+    return Data(cause, mask, sources, erases=any(value.erases for value in given))
 
 
 _FLOAT_RELATIONS: dict[str, Callable[[float, float], bool]] = {
@@ -129,9 +149,7 @@ def _compare_floats(_: Machine, op: Operation, values: Sequence[Value]) -> Seque
     one, other = (*sides, None, None)[:2]
     if found is not None and one is not None and other is not None:
         return (truth(_FLOAT_RELATIONS[found[1]](one, other), op.type.shape),)
-    data = combined(op, values)
-    data.use()
-    return (Data(data.cause, data.valid),)
+    return (combined(op, values),)
 
 
 def _elementwise(flops: int, special: int) -> Handler:

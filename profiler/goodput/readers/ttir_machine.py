@@ -21,6 +21,9 @@ from goodput.readers.ttir_products import Data, Products, joined
 from goodput.readers.ttir_text import Block, Function, Module, Operation
 from goodput.readers.ttir_traffic import Traffic
 
+MOST_STEPS = 4_000_000
+"""Operations that are gone through before a kernel is given up: some seconds of them."""
+
 
 class UncountableError(UsageError):
     """A kernel does something that cannot be counted; `operation` names what."""
@@ -104,6 +107,7 @@ class Machine:
         self.running = self.programs
         self.known: dict[int, tuple[Sequence[Value], Sequence[Value]]] = {}
         self._module = module
+        self._steps = 0
         self._plainly, self._control = handlers
 
     def only(self, active: Array) -> None:
@@ -159,6 +163,9 @@ class Machine:
         """Runs a block; its last operation, and the operands of that."""
         known = self.known
         *body, last = block.operations
+        self._steps += len(body)
+        if self._steps > MOST_STEPS:
+            raise UncountableError(last.name, f"the kernel takes more than {MOST_STEPS:,} steps")
         for op in body:
             control = self._control.get(op.name)
             if control is not None:

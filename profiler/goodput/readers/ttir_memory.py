@@ -48,7 +48,10 @@ def _touch(
             if wanted:
                 traffic.add(access, machine.active, machine.programs)
         return issued
-    cause = address.cause if isinstance(address, Data) else ""
+    cause = ""
+    if isinstance(address, Data):
+        cause = address.cause
+        address.use(mask)
     machine.tally.notes.add(UNPLACED.format(cause or "computed"))
     machine.tally.unplaced_read += issued if reads else 0
     machine.tally.unplaced_written += issued if writes else 0
@@ -64,7 +67,10 @@ def _mask(values: Sequence[Value], place: int, shape: tuple[int, ...]) -> Mask:
         return value.broadcast(shape) if not value.shape else value
     if isinstance(value, Index):
         return Mask.everywhere(shape, "" if (value.scalar != 0).all() else "mask")
-    return Mask.everywhere(shape, value.cause if isinstance(value, Data) else "mask")
+    if isinstance(value, Data):
+        value.use()
+        return Mask.everywhere(shape, value.cause or "data")
+    return Mask.everywhere(shape, "mask")
 
 
 def _loaded(mask: Mask | None) -> Data:

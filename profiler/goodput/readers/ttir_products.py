@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import combinations
+from operator import and_
 
 import numpy as np
 
 from goodput.readers.ttir_index import EVERY, Array, Mask
 from goodput.readers.ttir_places import count, groups, partial, spread
+
+_USES = 4
+"""Different uses of a product whose union is worked out."""
 
 ROWS, COLUMNS, DEPTH = 0, 1, 2
 """Axes of a product: of its result, and the one that is summed over."""
@@ -43,7 +49,10 @@ class Product:
 
     def useful_flops(self, programs: int) -> int:
         """FLOPs on data, of results that any use needs."""
-        needed = _common(self.uses)
+        return sum(sign * self._flops(mask, programs) for sign, mask in _unions(self.uses))
+
+    def _flops(self, needed: Mask | None, programs: int) -> int:
+        """FLOPs on data, of results that are needed."""
         mask = self.mask if needed is None else self.mask & needed.moved((0, 1, None), self.shape)
         tied = any(axes[DEPTH] for axes in self.mask.differing)
         depth = self.shape[DEPTH] if tied else 1  # else the weights have it
@@ -118,12 +127,14 @@ class Data:
         valid: where they are no padding; None: as far as is known, everywhere.
         sources: the products that they come from.
         constant: the number that they all are.
+        erases: whether a mask put a filler of which nothing is left where they are not valid.
     """
 
     cause: str = ""
     valid: Mask | None = None
     sources: tuple[Source, ...] = ()
     constant: float | None = None
+    erases: bool = False
 
     def use(self, mask: Mask | None = None) -> None:
         """They are needed, where `mask` lets them through."""
@@ -215,12 +226,26 @@ def _depth_apart(mask: Mask, shape: Sequence[int]) -> tuple[Mask, Mask | None]:
     return rest, Mask(tuple(shape), EVERY, along, deep)
 
 
-def _common(uses: list[Mask]) -> Mask | None:
+def _unions(uses: list[Mask]) -> list[tuple[int, Mask | None]]:
+    """Masks whose counts, added with their signs, count the places that any of `uses` needs.
+
+    Of more than a few different uses only what is common to all is told.
+    """
+    if not uses or any(use.is_open for use in uses):
+        return [(1, None)]
+    distinct = list({use.key: use for use in uses}.values())
+    if len(distinct) > _USES:
+        return [(1, _common(distinct))]
+    return [
+        ((-1) ** (len(chosen) + 1), reduce(and_, chosen))
+        for size in range(1, len(distinct) + 1)
+        for chosen in combinations(distinct, size)
+    ]
+
+
+def _common(uses: list[Mask]) -> Mask:
     """What all of `uses` demand: a place that none of them needs is closed in it."""
-    if not uses:
-        return None
-    first = uses[0]
-    others = {id(use): use for use in uses[1:] if use is not first}.values()
+    first, *others = uses
     fixed = dict(first.fixed)
     atoms = {atom.key: atom for atom in first.atoms}
     scalar = first.scalar

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from goodput.readers.ttir_arithmetic import numbers
 from goodput.readers.ttir_floats import FLOPS, SPECIAL
 from goodput.readers.ttir_index import Array, Index, Mask, applied, masked, tile
 from goodput.readers.ttir_machine import PURE, Handler, Machine, UncountableError, Value, agreed
-from goodput.readers.ttir_products import Data, Source
+from goodput.readers.ttir_products import Data, Source, masked_sources
 from goodput.readers.ttir_text import Block, Operation, Type, item_bits
 
 _BATCHED = 3
@@ -43,7 +44,7 @@ def _spread(value: Value) -> Data:
     """A number of data in every place of a tile."""
     assert isinstance(value, Data)  # noqa: S101 - descriptors are never laid into a tile
     value.use()
-    return Data(value.cause, constant=value.constant)
+    return replace(value, valid=None, sources=())
 
 
 def _single(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
@@ -69,7 +70,7 @@ def _transpose(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[V
     if isinstance(value, Data) and value.sources and order == [1, 0]:
         sources = tuple(source.transposed(op.type.shape) for source in value.sources)
         valid = None if value.valid is None else value.valid.moved(order, op.type.shape)
-        return (Data(value.cause, valid, sources, value.constant),)
+        return (replace(value, valid=valid, sources=sources),)
     return (_moved(value, order, op.type.shape),)
 
 
@@ -80,7 +81,7 @@ def _moved(value: Value, sources: Sequence[int | None], shape: tuple[int, ...]) 
     assert isinstance(value, Data)  # noqa: S101 - the same
     value.use()
     valid = None if value.valid is None else value.valid.moved(sources, shape)
-    return Data(value.cause, valid, constant=value.constant)
+    return replace(value, valid=valid, sources=())
 
 
 def _broadcast(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
@@ -90,7 +91,7 @@ def _broadcast(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[V
     assert isinstance(value, Data)  # noqa: S101 - the same
     value.use()
     valid = None if value.valid is None else value.valid.broadcast(shape)
-    return (Data(value.cause, valid, constant=value.constant),)
+    return (replace(value, valid=valid, sources=()),)
 
 
 def _reshape(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
@@ -124,11 +125,10 @@ def _pieces(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Valu
     return (Data(cause),) * max(1, len(op.results))
 
 
-def _address(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+def _address(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     base, offset = values[0], numbers(values[1])
     if not isinstance(base, Index) or offset is None:
-        cause = next((v.cause for v in values if isinstance(v, Data) and v.cause), op.name)
-        return (Data(cause),)
+        return _pieces(machine, op, values)
     return (base + offset.times(max(1, item_bits(op.takes[0].pointee) // 8)),)
 
 
@@ -233,11 +233,15 @@ def _product(
         total.use()
         return Data(op.name)
     valid = _result_mask(masks, shape)
-    if total.constant is None or total.sources:
+    # A bias that erases, as masks of attention do, is made the product's accumulator.
+    erased = total.valid if total.erases and not total.sources else None
+    if erased is not None:
+        valid = erased if valid is None else valid & erased
+    elif total.constant is None or total.sources:
         valid = agreed(valid, total.valid)
-    source = Source.of(product)
+    (source,) = masked_sources((Source.of(product),), erased)
     others = tuple(s for s in total.sources if s.product is not product)
-    return Data(op.name, valid, (*others, source))
+    return Data(op.name, valid, (*others, source), erases=total.erases)
 
 
 _MODES = {

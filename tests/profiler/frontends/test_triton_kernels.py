@@ -364,3 +364,58 @@ def test_a_tuned_kernel_is_counted_with_the_chosen_configuration_or_the_first():
     chosen = launched(kernel, (*tensors, 1000), {}, lambda meta: (cdiv(1000, meta["block"]),))
     assert chosen.count.vector_flops == 8 * 127
     assert chosen.warnings == ()
+
+
+# Where a product is useful.
+
+
+@triton.jit
+def with_epilogue(  # noqa: PLR0913, PLR0917 - a kernel has no other way to be told
+    a, b, c, extra, m, n, limit, block: tl.constexpr, how: tl.constexpr
+):
+    row = tl.arange(0, block)
+    column = tl.arange(0, block)
+    x = tl.load(a + row[:, None] * block + column[None, :])
+    y = tl.load(b + row[:, None] * block + column[None, :])
+    total = tl.dot(x, y)
+    some = row[:, None] < limit
+    at = row[:, None] * block + column[None, :]
+    if how == "added":
+        total += tl.load(extra + at, mask=some, other=0.0)
+    elif how == "scaled":
+        total *= tl.load(extra + at, mask=some, other=0.0)
+    elif how == "biased":
+        total += tl.where(some, 0.0, -1.0e6)
+    elif how == "filled":
+        total = tl.where(some, total, float("-inf"))
+    elif how == "rectified":
+        total = tl.where(total > 0, total, 0.0)
+    elif how == "stored twice":
+        tl.store(extra + at, total, mask=some)
+    inside = (row[:, None] < m) & (column[None, :] < n)
+    tl.store(c + at, total, mask=inside)
+
+
+NEEDED = {
+    "plain": 20 * 30,
+    "added": 20 * 30,  # a residual that only some rows have
+    "scaled": 5 * 30,
+    "biased": 5 * 30,
+    "filled": 5 * 30,
+    "rectified": 20 * 30,
+    "stored twice": 20 * 30 + 5 * 2,  # some rows whole
+}
+
+
+@pytest.mark.parametrize("how", NEEDED)
+def test_a_product_is_useful_where_its_result_is_needed(how):
+    tensors = [hollow(1024, "float32")] * 4
+    found = count(with_epilogue, tensors, (20, 30, 5), {"block": 32, "how": how}, (1,))
+    assert found.issued_flops == 2 * 32**3
+    assert found.useful_flops == 2 * NEEDED[how] * 32
+
+
+def test_a_product_of_which_nothing_is_stored_is_padding():
+    tensors = [hollow(1024, "float32")] * 4
+    found = count(with_epilogue, tensors, (0, 0, 0), {"block": 32, "how": ""}, (1,))
+    assert found.useful_flops == 0
