@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="the programs are torch's")
 import triton.language as tl  # noqa: E402 - skips
 from torch.library import triton_op, wrap_triton  # noqa: E402 - the same
 from triton.runtime.autotuner import Autotuner  # noqa: E402 - the same
+from triton.runtime.interpreter import InterpretedFunction  # noqa: E402 - the same
 from triton.runtime.jit import JITFunction  # noqa: E402 - the same
 
 import goodput  # noqa: E402 - the same
@@ -262,3 +263,17 @@ def test_nothing_is_patched_without_triton(monkeypatch):
     watch.open(lambda _: None)
     assert JITFunction.run is plain
     watch.close()
+
+
+def test_a_kernel_in_the_interpreter_is_named_and_has_no_work():
+    kernel = InterpretedFunction(scale_kernel.fn)
+    found = []
+    watch = LaunchWatch(launching=False)
+    watch.open(found.append)
+    x = torch.ones(100)
+    kernel[(2,)](x, x, 100, 2.0, block=64)
+    watch.close()
+    assert [(one.name, one.work) for one in found] == [("scale_kernel", None)]
+    (warning,) = found[0].warnings
+    assert "count it without TRITON_INTERPRET" in warning
+    assert x.sum() == 100  # nothing was launched
