@@ -97,8 +97,9 @@ def count_work() -> CountWork:
     # Runs a program once under the work pass, as a recorded program runs in its counted step.
     from torch._subclasses.fake_tensor import FakeTensor
 
-    from goodput.frontends.torch_counter import Surroundings, WorkCounter
+    from goodput.frontends.torch_counter import WorkCounter
     from goodput.frontends.torch_modules import ModuleWatch
+    from goodput.frontends.torch_places import Surroundings
 
     class FakesToo(WorkCounter):
         # Large models are counted on fake tensors here, which stand for plain ones.

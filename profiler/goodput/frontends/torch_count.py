@@ -31,8 +31,9 @@ from goodput.frontends.torch_count_devices import (
 )
 from goodput.frontends.torch_count_modules import hollow, hollow_modules
 from goodput.frontends.torch_count_tensors import HollowTensors
-from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_counter import WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch
+from goodput.frontends.torch_places import Surroundings
 from goodput.frontends.torch_private import backward_task
 
 _OURS = str(Path(__file__).parent.parent)
@@ -104,7 +105,7 @@ def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
         raise
     except Exception as error:  # noqa: BLE001 - the border with the user's program
         return _unshaped(tensors, error)
-    return Count(counter.result(), _told(tensors, counter.unread_masks))
+    return Count(counter.result(), (*_told(tensors, counter.unread_masks), *counter.warnings))
 
 
 def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
@@ -122,7 +123,7 @@ def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
         raise
     except Exception as error:  # the border with the user's program
         raise UsageError(_failed(why, error)) from error
-    return Count(counter.result(), (_ran(why),))
+    return Count(counter.result(), (_ran(why), *counter.warnings))
 
 
 def _unshaped(tensors: HollowTensors, error: Exception) -> Unshaped:
@@ -156,16 +157,25 @@ def _is_library(file: str) -> bool:
 def _settled(step: Step, watch: AttentionWatch) -> WorkCounter:
     """One step as those in a long run are: after optimizers have made their state."""
     optimizers = _Optimizers()
-    counter = _counted(step, watch, optimizers)
-    return _counted(step, watch, optimizers) if optimizers.stepped else counter
+    counter = _counted(step, watch, optimizers, on_shapes=True)
+    return _counted(step, watch, optimizers, on_shapes=True) if optimizers.stepped else counter
 
 
-def _counted(step: Step, watch: AttentionWatch, optimizers: _Optimizers) -> WorkCounter:
+def _counted(
+    step: Step, watch: AttentionWatch, optimizers: _Optimizers, *, on_shapes: bool = False
+) -> WorkCounter:
     modules = ModuleWatch(root=step.root)
-    counter = WorkCounter(Surroundings(lambda: modules.current, lambda: optimizers.task), watch)
+    around = Surroundings(lambda: modules.current, lambda: optimizers.task)
+    counter = WorkCounter(around, watch, on_shapes=on_shapes)
     modules.start()
     try:
-        with _mode_of(step), optimizers.watched(), no_collection(), counter:
+        with (
+            _mode_of(step),
+            optimizers.watched(),
+            no_collection(),
+            counter,
+            counter.seeing_launches(),
+        ):
             _take(step)
     finally:
         modules.stop()

@@ -6,32 +6,30 @@ goes on uncounted and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
-from goodput.errors import FormulaError, typed_line
+from goodput.errors import typed_line
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
-from goodput.frontends.problems import convolution_of
-from goodput.frontends.torch_attention import (
-    AttentionWatch,
-    Share,
-    share_of,
-)
+from goodput.frontends.problems import convolution_of, largest
+from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
 from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, tensors_in
+from goodput.frontends.torch_formulas import torch_formulas, torch_work
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
+from goodput.frontends.torch_places import Places, Surroundings
 from goodput.frontends.torch_private import (
-    NO_TASK,
-    backward_task,
+    body_of,
     close_function_mode,
     composite_key,
     hidden_modes,
@@ -46,31 +44,15 @@ from goodput.frontends.torch_private import (
     pop_mode,
     push_mode,
 )
+from goodput.frontends.triton_launches import Launched, LaunchWatch
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
 from goodput.work import Call, Contraction, TensorSpec, Work
 from goodput_kernels.convolution import Convolution
 
-_LARGEST = 8
-_Problem = TypeVar("_Problem", Contraction, Convolution)
-"""Contractions kept of each math mode: enough for whoever measures roofs to choose from."""
-
 _WATCHED = PRODUCTS | SOFTMAXES
 _SILENT = frozenset({"profiler", "prim"})
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Where the counter learns what runs around an operator.
-
-    Args:
-        module: the innermost module that runs in this thread; None outside every module.
-        optimizing_task: while an optimizer steps, the backward pass it steps in (-1: in none).
-    """
-
-    module: Callable[[], str | None]
-    optimizing_task: Callable[[], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +71,27 @@ class _Counted:
     convolution: Convolution | None
 
 
-def _largest(found: Mapping[str, set[_Problem]]) -> tuple[_Problem, ...]:
-    """The problems with most FLOPs, some of each math mode."""
-    return tuple(
-        problem
-        for mode in found.values()
-        for problem in sorted(mode, key=lambda p: -p.flops)[:_LARGEST]
-    )
-
-
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its own base hook
     """Counts every operator call between `enter` and `leave`.
 
     Args:
         surroundings: what runs around an operator.
         watch: knows the attention call that runs; without one, the counter's own does.
+        on_shapes: whether nothing is computed, so that operators of the program's own are run as
+            their bodies are written and Triton kernels are not launched.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, surroundings: Surroundings, watch: AttentionWatch | None = None) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        watch: AttentionWatch | None = None,
+        *,
+        on_shapes: bool = False,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._around = surroundings
+        self._places = Places(surroundings)
         self._translator = CallTranslator()
         self._entries: list[WorkEntry] = []
         self._composites: dict[Any, bool] = {}
@@ -120,10 +101,12 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._watch = watch or AttentionWatch()
         self._share_of_node: dict[int, Share] = {}
         self._hand_written = HandWritten()
-        self._module_of_node: dict[int, str] = {}
-        self._creates_graph: dict[int, bool] = {}
         self.failure = ""
         self._own_error: Exception | None = None
+        self._on_shapes = on_shapes
+        self._launches = LaunchWatch(launching=not on_shapes)
+        self._launched_kernels = 0
+        self._told: dict[str, None] = {}
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
@@ -138,13 +121,25 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if open_modes():
             return False
         self.__enter__()  # type: ignore[no-untyped-call]
+        self._launches.open(self._launched)
         if not open_function_modes():
             self._watch.__enter__()  # type: ignore[no-untyped-call]  # its own base hook
         return True
 
+    @contextmanager
+    def seeing_launches(self) -> Iterator[None]:
+        """Inside, launches of Triton kernels are counted too, as they are from `enter` on."""
+        self._launches.open(self._launched)
+        try:
+            yield
+        finally:
+            self._launches.close()
+            self._own_error = None  # its traceback would keep the program's objects alive
+
     def leave(self) -> None:
         """Stops counting, wherever in the stacks of modes it stands by now."""
         self._own_error = None
+        self._launches.close()
         close_function_mode(self._watch)
         above: list[Any] = []
         while open_modes():
@@ -163,12 +158,17 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """Attention masks whose values are not known, so that every pair counts as open."""
         return self._translator.unread_masks
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on Triton kernels, each once."""
+        return tuple(self._told)
+
     def result(self) -> WorkPass:
         """What was counted."""
         return WorkPass(
             tuple(self._entries),
-            _largest(self._contractions),
-            _largest(self._convolutions),
+            largest(self._contractions),
+            largest(self._convolutions),
             self.failure,
             self._hand_written.modules,
         )
@@ -185,11 +185,13 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             return self._higher_order(func, args, kwargs)
         if any(kind not in (torch.Tensor, torch.nn.Parameter) for kind in types):
             return NotImplemented  # a tensor subclass: what it does inside comes back here
-        if func.namespace not in _SILENT and self._is_composite(func, args):
-            result = self._run(partial(self._decomposed, func), func, args, kwargs)
-            if result is not NotImplemented:
-                return result
+        result = self._in_parts(func, args, kwargs)
+        if result is not NotImplemented:
+            return result
+        launched = self._launched_kernels
         result = self._run(func, func, args, kwargs)
+        if launched != self._launched_kernels and not self._has_formula(func):
+            return result  # what it launched is counted
         if func.namespace not in _SILENT and not self.failure:
             try:
                 self._count(func, args, kwargs, result)
@@ -210,7 +212,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         except Exception as error:
             if error is self._own_error:
                 raise
-            first = error
+            told = typed_line(error)
         # Not in the handler: the program's own error must not carry the first as its context.
         try:
             with hidden_modes():
@@ -218,7 +220,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         except Exception as error:
             self._own_error = error
             raise
-        self.failure = f"{name_of(func)} does not run while it is counted: {typed_line(first)}"
+        self.failure = f"{name_of(func)} does not run while it is counted: {told}"
         return result
 
     def _decomposed(self, func: Any, *args: Any, **kwargs: Any) -> Any:
@@ -226,15 +228,64 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         with self:
             return func.decompose(*args, **kwargs)
 
+    def _in_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator gives whose parts are counted; NotImplemented for any other."""
+        if func.namespace in _SILENT:
+            return NotImplemented
+        if self._is_composite(func, args):
+            result = self._run(partial(self._decomposed, func), func, args, kwargs)
+            if result is not NotImplemented:
+                return result
+        return self._as_written(func, args, kwargs) if self._on_shapes else NotImplemented
+
+    def _as_written(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An operator of the program's own as the Triton kernels and operators in its body.
+
+        NotImplemented where it launches none, or its body does not run on shapes.
+        """
+        body = None if self._has_formula(func) else body_of(func)
+        if body is None:
+            return NotImplemented
+        entries, launched = len(self._entries), self._launched_kernels
+        try:
+            with self:
+                result = body(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - the user's own code, which then runs as it does anyway
+            result = NotImplemented
+        if launched == self._launched_kernels or self.failure:
+            result = NotImplemented
+        if result is NotImplemented:
+            del self._entries[entries:]
+            self._launched_kernels, self.failure = launched, ""
+        return result
+
+    def _has_formula(self, func: Any) -> bool:
+        return has_formula(name_of(func)) or packet_of(func) in torch_formulas()
+
+    def _launched(self, launched: Launched) -> None:
+        """Notes one launch of a Triton kernel."""
+        self._launched_kernels += 1
+        call = Call(f"triton::{launched.name}", launched.inputs)
+        work = launched.work
+        if has_formula(call.name):
+            try:
+                work = work_of(call)
+            except Exception as error:  # noqa: BLE001 - the formula is the user's own code
+                self.failure = f"counting {call.name} failed: {typed_line(error)}"
+                return
+        else:
+            self._told.update(dict.fromkeys(launched.warnings))
+        mode = launched.mode or mode_of(call)
+        shapes = shapes_text(call.inputs)
+        self._note(_Counted(call.name, (), shapes, mode, work, None, None))
+
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
         """Inference mode and control flow hand over composites whole."""
         composite = self._composites.get(func)
         if composite is None:
-            composite = self._composites[func] = (
-                not has_formula(name_of(func))
-                and packet_of(func) not in _torch_formulas()
-                and func.has_kernel_for_dispatch_key(composite_key)
-            )
+            composite = self._composites[func] = not self._has_formula(
+                func
+            ) and func.has_kernel_for_dispatch_key(composite_key)
         return composite and not any(tensor.is_nested for tensor in tensors_in(args))
 
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -244,7 +295,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if bodies is not None:
             with self:
                 return bodies()
+        launched = self._launched_kernels
         result = self._run(func, func, args, kwargs)
+        if launched != self._launched_kernels:
+            return result  # it was told of a Triton kernel, which is counted by itself
         try:
             call, work = flex_call(name, args) or (Call(f"higher_order::{name}"), None)
         except Exception as error:  # noqa: BLE001 - a mask is the user's own code
@@ -284,7 +338,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         call = self._translator.call(func, args, kwargs, result)
         work = work_of(call)
         if work is None and not has_formula(call.name):
-            work = _torch_work(func, args, kwargs, result, call)
+            work = torch_work(func, args, kwargs, result, call)
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
         return self._described(call, work)
@@ -328,7 +382,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if work is not None and counted.operator in PRODUCTS:
             share = self._attention_share()
             work = share.of(work) if share is not None else work
-        phase, module = self._place()
+        phase, module = self._places.now()
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
         self._entries.append(
@@ -343,45 +397,3 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 convolution=counted.convolution,
             )
         )
-
-    def _place(self) -> tuple[Phase, str]:
-        """The phase and the module of the operator that runs now."""
-        task = backward_task()
-        module = self._around.module()
-        optimizing = self._around.optimizing_task() == task and not torch.is_grad_enabled()
-        if module is None and optimizing:
-            return Phase.OPTIMIZER, ""
-        if task == NO_TASK:
-            # The autograd node of this operator took the last number given out.
-            self._module_of_node[last_sequence()] = module or ""
-            return Phase.FORWARD, module or ""
-        creates_graph = self._creates_graph.setdefault(task, torch.is_grad_enabled())
-        if module is not None or (torch.is_grad_enabled() and not creates_graph):
-            return Phase.RECOMPUTE, module or self._module_of_current_node()
-        return Phase.BACKWARD, self._module_of_current_node()
-
-    def _module_of_current_node(self) -> str:
-        sequence = node_sequence()
-        return self._module_of_node.get(sequence, "") if sequence is not None else ""
-
-
-def _torch_formulas() -> dict[Any, Any]:
-    from torch.utils.flop_counter import flop_registry
-
-    return flop_registry
-
-
-def _torch_work(
-    func: Any, args: tuple[Any, ...], kwargs: Any, result: Any, call: Call
-) -> Work | None:
-    """Work by a formula registered with torch's own `register_flop_formula`."""
-    formula = _torch_formulas().get(packet_of(func))
-    if formula is None:
-        return None
-    try:
-        flops = int(formula(*args, **kwargs, out_val=result))
-    except Exception as error:  # the formula is the user's code
-        raise FormulaError(
-            f"the formula registered with torch for {call.name} failed: {error}"
-        ) from error
-    return Work.of_products(flops, call)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from goodput.frontends.step_instruments import Clock
-from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_counter import WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch
+from goodput.frontends.torch_places import Surroundings
 from goodput.frontends.torch_private import compile_is_used, open_modes
 from goodput.trace.recording import WorkPass
 
@@ -74,6 +75,7 @@ class TorchCounter:
         self._is_open = False
         self._opened_in_inference = False
         self.refusal = ""
+        self.warnings: tuple[str, ...] = ()
 
     def start(self) -> bool:
         """Begins to count; False where this program cannot be counted now."""
@@ -101,6 +103,7 @@ class TorchCounter:
         else:
             self._mode.failure = "counting was interrupted"  # it only passes operators on now
         self._modules.stop()
+        self.warnings = self._mode.warnings
         counted, self._mode = self._mode.result(), None
         return counted
 

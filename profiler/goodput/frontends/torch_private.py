@@ -116,6 +116,32 @@ def nonzero(tensor: torch.Tensor) -> int:
     return int(tensor._nnz())
 
 
+def is_tensor(value: object) -> bool:
+    """Whether a value is a tensor."""
+    return isinstance(value, torch.Tensor)
+
+
+def storage_of(tensor: torch.Tensor) -> int:
+    """What is equal for tensors that share memory, also where there is none."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+@contextmanager
+def direct_launches() -> Iterator[None]:
+    """Inside, Triton kernels that torch was told of are launched as if it had not been."""
+    # A module that its package hides behind a function, and untyped.
+    wrapping: Any = import_module("torch._library.triton")
+    with wrapping.set_wrap_triton_enabled(False):
+        yield
+
+
+def body_of(operator: Any) -> Callable[..., Any] | None:
+    """The Python function that an operator of the program's own runs on each device."""
+    definitions: Any = import_module("torch._library.custom_ops").OPDEFS
+    definition = definitions.get(operator._schema.name)
+    return None if definition is None else definition._init_fn
+
+
 def version_of(tensor: torch.Tensor) -> int:
     """How often a tensor was written in place."""
     return -1 if tensor.is_inference() else int(tensor._version)

@@ -91,7 +91,9 @@ class TorchProgram:
             device=torch_device.identity(),
             environment=torch_device.environment(),
             kind="explicit" if self._explicit else self._finder.kind,
-            warnings=tuple(filter(None, [self._failure, self._counter.refusal])),
+            warnings=tuple(
+                filter(None, [self._failure, self._counter.refusal, *self._counter.warnings])
+            ),
         )
 
     def _undisturbed(self) -> None:

@@ -8,7 +8,8 @@ from torch.overrides import TorchFunctionMode
 
 from goodput.formulas.attention import causal_pairs
 from goodput.frontends.torch_attention import Attended, AttentionWatch, Share, share_of
-from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_counter import WorkCounter
+from goodput.frontends.torch_places import Surroundings
 from goodput.work import Work
 
 BATCH, HEADS, QUERIES, KEYS, WIDTH = 2, 3, 12, 12, 8

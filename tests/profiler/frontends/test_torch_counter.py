@@ -10,8 +10,9 @@ from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from goodput.formulas.registry import _FORMULAS, register  # noqa: E402
-from goodput.frontends.torch_counter import Surroundings, WorkCounter  # noqa: E402
+from goodput.frontends.torch_counter import WorkCounter  # noqa: E402
 from goodput.frontends.torch_modules import ModuleWatch, module_names  # noqa: E402
+from goodput.frontends.torch_places import Surroundings  # noqa: E402
 from goodput.work import Work  # noqa: E402
 
 
