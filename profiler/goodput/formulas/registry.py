@@ -11,6 +11,7 @@ from goodput.work import Call, Work
 Formula: TypeAlias = Callable[[Call], "Work | None"]
 
 _FORMULAS: dict[str, Formula] = {}
+_UNSEEN: set[str] = set()
 
 
 def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]:
@@ -30,6 +31,7 @@ def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]
                     f"{name} has a formula already; pass replace=True to use yours instead"
                 )
             _FORMULAS[name] = formula
+            _UNSEEN.discard(name)
         return formula
 
     return decorate
@@ -53,6 +55,16 @@ def work_of(call: Call) -> Work | None:
         return formula(call)
     except (IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         raise FormulaError(f"the formula of {call.name} failed on {call}: {error}") from error
+
+
+def mark_unseen(*names: str) -> None:
+    """Notes that the formulas of the operators `names` were never held against a run of them."""
+    _UNSEEN.update(names)
+
+
+def is_unseen(name: str) -> bool:
+    """Whether the formula of `name` stands on the operator's documentation alone."""
+    return name in _UNSEEN
 
 
 def registered() -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from torch.optim.optimizer import (
 )
 
 from goodput.errors import GoodputError, NotMeasuredError, UsageError, typed_line
+from goodput.formulas.told import listening
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_count_devices import (
     HollowDevices,
@@ -31,7 +32,7 @@ from goodput.frontends.torch_count_devices import (
 from goodput.frontends.torch_count_modules import hollow, hollow_modules
 from goodput.frontends.torch_count_tensors import HollowTensors
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
-from goodput.frontends.torch_modules import ModuleWatch
+from goodput.frontends.torch_modules import ModuleWatch, root_calls
 from goodput.frontends.torch_private import backward_task
 from goodput.trace.recording import WorkPass
 
@@ -107,13 +108,14 @@ def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
     try:
         with _as_written(), autocast_here(), on_cpu(lambda: tensors.inside), tensors, watch:
             step = make()
+            watch.forward_only = step.root is not None and not step.train
             with hollow_modules(step.root):
                 counter = _settled(step, watch)
     except GoodputError:
         raise
     except Exception as error:  # noqa: BLE001 - the border with the user's program
         return _unshaped(tensors, error)
-    return Count(counter.result(), _told(tensors, counter.unread_masks))
+    return Count(counter.result(), _told(tensors, counter))
 
 
 def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
@@ -174,8 +176,9 @@ def _counted(step: Step, watch: AttentionWatch, optimizers: _Optimizers) -> Work
     counter = WorkCounter(Surroundings(lambda: modules.current, lambda: optimizers.task), watch)
     modules.start()
     try:
-        with _mode_of(step), optimizers.watched(), no_collection(), counter:
-            _take(step)
+        with _mode_of(step), optimizers.watched(), no_collection(), listening():
+            with _calls_told(step, counter), counter:
+                _take(step)
     finally:
         modules.stop()
     work = counter.result()
@@ -184,6 +187,19 @@ def _counted(step: Step, watch: AttentionWatch, optimizers: _Optimizers) -> Work
     if not work.entries:
         raise UsageError("the callable ran no operator of torch, so there is nothing to count")
     return counter
+
+
+@contextmanager
+def _calls_told(step: Step, counter: WorkCounter) -> Iterator[None]:
+    """Inside, the counter knows what modules are called with."""
+    if step.root is not None:
+        given = step.inputs
+        named = given if isinstance(given, Mapping) else {}
+        counter.called(step.root, () if named else tuple(given), named)
+        yield
+        return
+    with root_calls(counter.called):
+        yield
 
 
 def _take(step: Step) -> None:
@@ -281,9 +297,9 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _told(tensors: HollowTensors, unread_masks: int) -> tuple[str, ...]:
+def _told(tensors: HollowTensors, counter: WorkCounter) -> tuple[str, ...]:
     """What the user must know of a count on shapes."""
-    told = []
+    told, unread_masks = [], counter.unread_masks
     if tensors.scalars:
         told.append(
             f"the program asked for {tensors.scalars} numbers that nothing computed, such as a "
@@ -293,6 +309,11 @@ def _told(tensors: HollowTensors, unread_masks: int) -> tuple[str, ...]:
         told.append(
             f"{unread_masks} attention calls have a mask that was not computed: every pair of "
             "theirs is counted, which is the most that they can need"
+        )
+    if counter.bounded_packings:
+        told.append(
+            f"{counter.bounded_packings} attention calls over packed sequences have lengths that "
+            "were not computed: counted is the most that sequences of the stated longest can need"
         )
     return tuple(told)
 

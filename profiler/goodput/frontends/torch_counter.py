@@ -17,16 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
 from goodput.errors import FormulaError, typed_line
+from goodput.formulas.aten_attention import row_of
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
-from goodput.frontends.torch_attention import (
-    AttentionWatch,
-    Share,
-    share_of,
-)
+from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
 from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, tensors_in
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_private import (
@@ -46,6 +43,7 @@ from goodput.frontends.torch_private import (
     pop_mode,
     push_mode,
 )
+from goodput.frontends.torch_told import Reading, ToldReader
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
@@ -87,6 +85,7 @@ class _Counted:
     work: Work | None
     product: Contraction | None
     convolution: Convolution | None
+    told_flops: int = 0
 
 
 def _largest(found: Mapping[str, set[_Problem]]) -> tuple[_Problem, ...]:
@@ -122,6 +121,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._hand_written = HandWritten()
         self._module_of_node: dict[int, str] = {}
         self._creates_graph: dict[int, bool] = {}
+        self._told = ToldReader()
+        self._reading_of_node: dict[int, Reading] = {}
         self.failure = ""
         self._own_error: Exception | None = None
 
@@ -163,6 +164,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """Attention masks whose values are not known, so that every pair counts as open."""
         return self._translator.unread_masks
 
+    @property
+    def bounded_packings(self) -> int:
+        """Attention calls over packed sequences whose lengths are not known."""
+        return self._translator.bounded_packings
+
     def result(self) -> WorkPass:
         """What was counted."""
         return WorkPass(
@@ -171,7 +177,14 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             _largest(self._convolutions),
             self.failure,
             self._hand_written.modules,
+            self._told.sentences,
         )
+
+    def called(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """A module that no other contains is called: it may be told which tokens are padding."""
+        self._told.called(module, args, kwargs)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -287,9 +300,14 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             work = _torch_work(func, args, kwargs, result, call)
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
-        return self._described(call, work)
+        told_flops = 0
+        reading = self._reading_here(self._place()[0]) if work and row_of(call.name) else None
+        if work is not None and reading is not None:
+            kept = reading.of_attention(work, call, self._translator.mask)
+            work, told_flops = kept, work.flops - kept.flops
+        return self._described(call, work, told_flops)
 
-    def _described(self, call: Call, work: Work | None) -> _Counted:
+    def _described(self, call: Call, work: Work | None, told_flops: int = 0) -> _Counted:
         contraction = contraction_of(call)
         if contraction is not None:
             self._contractions.setdefault(contraction.mode, set()).add(contraction)
@@ -304,9 +322,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             work,
             contraction,
             convolution,
+            told_flops,
         )
 
-    def _attention_share(self) -> Share | None:
+    def _attention_share(self, reading: Reading | None) -> Share | None:
         """The open share of the attention that the product at hand belongs to, if any.
 
         A forward product is told by the call around it, a backward one by its forward product.
@@ -318,17 +337,16 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         mask = attended.mask
         with plain_functions():
             entries = None if mask is None else self._translator.open_entries(mask)
-        share = share_of(attended, entries)
+        share = share_of(attended, entries, reading)
         if share is not None and torch.is_grad_enabled():
             self._share_of_node[last_sequence()] = share
         return share
 
     def _note(self, counted: _Counted) -> None:
-        work = counted.work
-        if work is not None and counted.operator in PRODUCTS:
-            share = self._attention_share()
-            work = share.of(work) if share is not None else work
         phase, module = self._place()
+        work, told_flops = counted.work, counted.told_flops
+        if work is not None and work.flops and phase is not Phase.OPTIMIZER:
+            work, told_flops = self._useful(counted, work, phase)
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
         self._entries.append(
@@ -341,8 +359,36 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 work=work,
                 product=counted.product,
                 convolution=counted.convolution,
+                told_flops=told_flops,
             )
         )
+
+    def _useful(self, counted: _Counted, work: Work, phase: Phase) -> tuple[Work, int]:
+        """The work of a product with what is masked or told to be useless as padding, and the told.
+
+        What is told of a backward product was told before its forward one.
+        """
+        reading = self._reading_here(phase)
+        if counted.operator in PRODUCTS:
+            share = self._attention_share(reading)
+            if share is not None:
+                return share.of(work), share.told_of(work)
+        if reading is None:
+            return work, counted.told_flops
+        kept = reading.of(work, counted.product, backward=phase is Phase.BACKWARD)
+        return kept, counted.told_flops + work.flops - kept.flops
+
+    def _reading_here(self, phase: Phase) -> Reading | None:
+        if phase is Phase.FORWARD:
+            reading = self._told.current()
+            if reading is not None:
+                self._reading_of_node[last_sequence()] = reading
+            return reading
+        if not self._reading_of_node:
+            return None
+        sequence = node_sequence()
+        own = self._reading_of_node.get(sequence) if sequence is not None else None
+        return own or self._told.current()
 
     def _place(self) -> tuple[Phase, str]:
         """The phase and the module of the operator that runs now."""

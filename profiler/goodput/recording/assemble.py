@@ -64,6 +64,7 @@ def recording_of(
             *results.warnings,
             *warnings,
             *hand_written(results.work.hand_written),
+            *results.work.told,
         ),
         environment={
             **measured.environment,

@@ -113,7 +113,11 @@ def _recording(title: str, count: Count) -> Recording:
         basis=COUNTED,
         tokens_per_step=tokens,
         work=count.work,
-        warnings=(*count.warnings, *hand_written(count.work.hand_written)),
+        warnings=(
+            *count.warnings,
+            *hand_written(count.work.hand_written),
+            *count.work.told,
+        ),
         environment={name: text for name, text in environment().items() if name != "threads"},
         count_only=True,
     )

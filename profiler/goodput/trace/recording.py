@@ -19,7 +19,8 @@ class WorkEntry:
 
     `shapes` is the text that the reader makes from a trace's shapes, so that the two can be joined.
     `work` is None where no formula knows the call. `product` or `convolution` is the problem that
-    the call solves, where it is one of those.
+    the call solves, where it is one of those. `told_flops` are those of its padding FLOPs that the
+    program told of: padded tokens, sizes and capacities.
     """
 
     operator: str
@@ -30,6 +31,7 @@ class WorkEntry:
     work: Work | None
     product: Contraction | None = None
     convolution: Convolution | None = None
+    told_flops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class WorkPass:
 
     `contractions` and `convolutions` are the program's own shapes for the roofs to be measured at.
     `hand_written` names the modules that do attention by products of their own, counted dense.
+    `told` are sentences on what the program told of its padding.
     """
 
     entries: tuple[WorkEntry, ...] = ()
@@ -45,6 +48,7 @@ class WorkPass:
     convolutions: tuple[Convolution, ...] = ()
     failure: str = ""
     hand_written: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
