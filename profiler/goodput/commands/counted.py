@@ -58,6 +58,8 @@ def roofs_of(names: Sequence[str]) -> tuple[Capacity, ...]:
     Raises:
         UsageError: the datasheet has no device of a name.
     """
+    if not names:
+        return ()
     own = {row.name: row.aliases[0] for row in rows() if row.aliases}
     known = [name if full_row_of(name) else own.get(name, name) for name in names]
     return tuple(capacity_from_datasheet(DeviceIdentity("", name)) for name in known)

@@ -12,6 +12,7 @@ Formula: TypeAlias = Callable[[Call], "Work | None"]
 
 _FORMULAS: dict[str, Formula] = {}
 _UNSEEN: set[str] = set()
+_changes = [0]
 
 
 def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]:
@@ -31,6 +32,7 @@ def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]
                     f"{name} has a formula already; pass replace=True to use yours instead"
                 )
             _FORMULAS[name] = formula
+            _changes[0] += 1
             _UNSEEN.discard(name)
         return formula
 
@@ -40,6 +42,11 @@ def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]
 def has_formula(name: str) -> bool:
     """Whether the operator `name` is counted as a whole (what runs inside it is part of it)."""
     return name in _FORMULAS
+
+
+def state() -> object:
+    """What is equal as long as every operator has the same formula."""
+    return _changes[0], len(_FORMULAS)
 
 
 def work_of(call: Call) -> Work | None:

@@ -10,6 +10,7 @@ import torch
 
 from goodput.frontends.torch_private import (
     arguments_of,
+    facts_of,
     is_meta,
     is_zero,
     name_of,
@@ -26,6 +27,7 @@ _DTYPES = {"float8_e4m3fn": "float8_e4m3", "float8_e4m3fnuz": "float8_e4m3"}
 _DTYPES |= {"float8_e5m2fnuz": "float8_e5m2"}
 _NUMBERS = frozenset({bool, int, float, complex})
 _WORDS = frozenset({str, torch.dtype, torch.device, torch.layout, torch.memory_format})
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _CONVOLUTIONS = ("convolution", "conv")
 
 
@@ -137,7 +139,7 @@ def signature(value: Any) -> Any:
         TypeError: the value says more than its shape: it is sparse, or no plain value at all.
     """
     kind = type(value)
-    if kind is torch.Tensor or kind is torch.nn.Parameter:
+    if kind in _PLAIN:
         if value.layout is not torch.strided or value.is_nested:
             raise TypeError("what a sparse or nested tensor holds is no part of its shape")
         return value.shape, value.stride(), value.dtype, is_zero(value), value.is_cuda
@@ -150,12 +152,18 @@ def signature(value: Any) -> Any:
     raise TypeError(f"a {kind.__name__} is no part of a signature")
 
 
+def reads_values(name: str) -> bool:
+    """Whether the work of the operator `name` depends on more than shapes: masks, lengths."""
+    return "attention" in name or row_of(name) is not None
+
+
 def call_key(func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
     """What equal calls are looked up by; None where shapes do not say all."""
-    if "attention" in name_of(func) or row_of(name_of(func)) is not None:
+    if reads_values(facts_of(func).name):
         return None
     try:
-        return func, signature(args), signature((*kwargs, *kwargs.values())), signature(result)
+        named = signature((*kwargs, *kwargs.values())) if kwargs else ()
+        return id(func), signature(args), named, signature(result)
     except TypeError:
         return None
 

@@ -28,10 +28,11 @@ from goodput.frontends.torch_count_devices import (
     autocast_here,
     on_cpu,
     open_functions,
+    uncompiled,
 )
 from goodput.frontends.torch_count_modules import hollow, hollow_modules
 from goodput.frontends.torch_count_tensors import HollowTensors
-from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_counter import HollowCounter, Surroundings, WorkCounter
 from goodput.frontends.torch_modules import ModuleWatch, root_calls
 from goodput.frontends.torch_private import backward_task
 from goodput.trace.recording import WorkPass
@@ -97,20 +98,27 @@ def count_step(step: Step) -> Count:
         UsageError: the program failed by itself.
     """
     # A module that is there is made hollow first: under the modes that would take longer.
-    with nullcontext() if step.root is None else hollow_modules(step.root):
+    if step.root is None:
         found = on_shapes(lambda: Step(step.call, hollow(step.inputs), step.train))
+    else:
+        with hollow_modules(step.root):
+            made = Step(step.call, hollow(step.inputs), step.train)
+            found = on_shapes(lambda: made, is_hollow=True)
     return found if isinstance(found, Count) else on_values(lambda: step, found)
 
 
-def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
-    """Counts the step that `make` makes, both on shapes; or why that cannot be."""
+def on_shapes(make: Callable[[], Step], *, is_hollow: bool = False) -> Count | Unshaped:
+    """Counts the step that `make` makes, both on shapes; or why that cannot be.
+
+    `is_hollow` is whether its module, if it is one, was made so already.
+    """
     tensors, watch = HollowTensors(), HollowDevices()
     try:
         with _as_written(), autocast_here(), on_cpu(lambda: tensors.inside), tensors, watch:
             step = make()
             watch.forward_only = step.root is not None and not step.train
-            with hollow_modules(step.root):
-                counter = _settled(step, watch)
+            with nullcontext() if is_hollow else hollow_modules(step.root):
+                counter = _settled(step, watch, tensors)
     except GoodputError:
         raise
     except Exception as error:  # noqa: BLE001 - the border with the user's program
@@ -164,16 +172,25 @@ def _is_library(file: str) -> bool:
     return file.startswith((_OURS, _TORCH, "<"))
 
 
-def _settled(step: Step, watch: AttentionWatch) -> WorkCounter:
+def _settled(step: Step, watch: AttentionWatch, tensors: HollowTensors) -> WorkCounter:
     """One step as those in a long run are: after optimizers have made their state."""
     optimizers = _Optimizers()
-    counter = _counted(step, watch, optimizers)
-    return _counted(step, watch, optimizers) if optimizers.stepped else counter
+    counter = _counted(step, watch, optimizers, tensors)
+    return _counted(step, watch, optimizers, tensors) if optimizers.stepped else counter
 
 
-def _counted(step: Step, watch: AttentionWatch, optimizers: _Optimizers) -> WorkCounter:
+def _counted(
+    step: Step,
+    watch: AttentionWatch,
+    optimizers: _Optimizers,
+    tensors: HollowTensors | None = None,
+) -> WorkCounter:
     modules = ModuleWatch(root=step.root)
-    counter = WorkCounter(Surroundings(lambda: modules.current, lambda: optimizers.task), watch)
+    around = Surroundings(lambda: modules.current, lambda: optimizers.task)
+    if tensors is None:
+        counter = WorkCounter(around, watch)
+    else:
+        counter = HollowCounter(tensors, around, watch)
     modules.start()
     try:
         with _mode_of(step), optimizers.watched(), no_collection(), listening():
@@ -181,10 +198,9 @@ def _counted(step: Step, watch: AttentionWatch, optimizers: _Optimizers) -> Work
                 _take(step)
     finally:
         modules.stop()
-    work = counter.result()
-    if work.failure:
-        raise NotMeasuredError(work.failure)
-    if not work.entries:
+    if counter.failure:
+        raise NotMeasuredError(counter.failure)
+    if not counter.calls:
         raise UsageError("the callable ran no operator of torch, so there is nothing to count")
     return counter
 
@@ -281,7 +297,7 @@ class _Optimizers:
 @contextmanager
 def _as_written() -> Iterator[None]:
     """Inside, what the program compiled runs as it was written, down to torch's own functions."""
-    with torch.compiler.set_stance("force_eager"), open_functions():
+    with uncompiled(), open_functions():
         yield
 
 

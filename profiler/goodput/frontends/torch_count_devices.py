@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from goodput.frontends.torch_attention import AttentionWatch
-from goodput.frontends.torch_private import is_meta, plain_functions
+from goodput.frontends.torch_private import compile_is_used, is_meta, plain_functions
 
 _FUSED_RANK = 4
 _SEQUENCES_RANK = 3
@@ -177,6 +177,35 @@ def open_functions() -> Iterator[None]:
     finally:
         for (home, name), check in zip(found, before, strict=True):
             setattr(home, name, check)
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Inside, what the program compiled runs as it was written.
+
+    Where nothing is compiled yet, torch's compiler is not loaded for that: it takes seconds.
+    """
+    with ExitStack() as stack:
+
+        def stand() -> None:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+
+        if compile_is_used():
+            stand()
+            yield
+            return
+        original: Any = torch.compile
+
+        def compiled(*args: Any, **kwargs: Any) -> Any:
+            torch.compile = original  # once is enough
+            stand()
+            return original(*args, **kwargs)
+
+        torch.compile = compiled
+        try:
+            yield
+        finally:
+            torch.compile = original
 
 
 @contextmanager

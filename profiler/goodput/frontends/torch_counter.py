@@ -6,7 +6,7 @@ goes on uncounted and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -21,16 +21,19 @@ from goodput.formulas.aten_attention import row_of
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
+from goodput.formulas import registry
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
 from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
-from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, tensors_in
+from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, reads_values, tensors_in
+from goodput.frontends.torch_count_tensors import HollowTensors
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_private import (
     NO_TASK,
     backward_task,
     close_function_mode,
     composite_key,
+    facts_of,
     hidden_modes,
     is_zero,
     last_sequence,
@@ -56,6 +59,7 @@ _Problem = TypeVar("_Problem", Contraction, Convolution)
 
 _WATCHED = PRODUCTS | SOFTMAXES
 _SILENT = frozenset({"profiler", "prim"})
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,31 @@ class _Counted:
     told_flops: int = 0
 
 
-def _largest(found: Mapping[str, set[_Problem]]) -> tuple[_Problem, ...]:
+_KNOWN: dict[Any, dict[Any, _Counted]] = {}
+"""What calls of each signature do, by all that this depends on beside the signature."""
+_MOST_KNOWN = 2**17
+
+
+def _known_now() -> dict[Any, _Counted]:
+    """What calls were found to do under these very formulas and settings."""
+    tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    now = registry.state(), len(_torch_formulas()), tf32
+    known = _KNOWN.setdefault(now, {})
+    if len(_KNOWN) > 1 or len(known) > _MOST_KNOWN:
+        _KNOWN.clear()
+        _KNOWN[now] = known = {}
+    return known
+
+
+def _largest(found: Iterable[_Problem | None]) -> tuple[_Problem, ...]:
     """The problems with most FLOPs, some of each math mode."""
+    by_mode: dict[str, list[_Problem]] = {}
+    for problem in dict.fromkeys(found):
+        if problem is not None:
+            by_mode.setdefault(problem.mode, []).append(problem)
     return tuple(
         problem
-        for mode in found.values()
+        for mode in by_mode.values()
         for problem in sorted(mode, key=lambda p: -p.flops)[:_LARGEST]
     )
 
@@ -113,9 +137,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._translator = CallTranslator()
         self._entries: list[WorkEntry] = []
         self._composites: dict[Any, bool] = {}
-        self._known: dict[Any, _Counted] = {}
-        self._contractions: dict[str, set[Contraction]] = {}
-        self._convolutions: dict[str, set[Convolution]] = {}
+        self._known = _known_now()
         self._watch = watch or AttentionWatch()
         self._share_of_node: dict[int, Share] = {}
         self._hand_written = HandWritten()
@@ -169,12 +191,17 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """Attention calls over packed sequences whose lengths are not known."""
         return self._translator.bounded_packings
 
+    @property
+    def calls(self) -> int:
+        """Operator calls counted until now."""
+        return len(self._entries)
+
     def result(self) -> WorkPass:
         """What was counted."""
         return WorkPass(
             tuple(self._entries),
-            _largest(self._contractions),
-            _largest(self._convolutions),
+            _largest(entry.product for entry in self._entries),
+            _largest(entry.convolution for entry in self._entries),
             self.failure,
             self._hand_written.modules,
             self._told.sentences,
@@ -190,25 +217,36 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Runs `func` and counts it."""
-        kwargs = kwargs or {}
+        return self._dispatched(func, types, args, kwargs or {})
+
+    def _dispatched(
+        self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if self.failure:
             with hidden_modes():
                 return func(*args, **kwargs)
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs)
-        if any(kind not in (torch.Tensor, torch.nn.Parameter) for kind in types):
-            return NotImplemented  # a tensor subclass: what it does inside comes back here
-        if func.namespace not in _SILENT and self._is_composite(func, args):
+        for kind in types:
+            if kind not in _PLAIN:
+                return NotImplemented  # a tensor subclass: what it does inside comes back here
+        silent = facts_of(func).namespace in _SILENT
+        if not silent and self._is_composite(func, args):
             result = self._run(partial(self._decomposed, func), func, args, kwargs)
             if result is not NotImplemented:
                 return result
-        result = self._run(func, func, args, kwargs)
-        if func.namespace not in _SILENT and not self.failure:
+        result = self._run(self._below(func), func, args, kwargs)
+        if not silent and not self.failure:
             try:
                 self._count(func, args, kwargs, result)
             except Exception as error:  # noqa: BLE001 - a formula may be the user's own code
                 self.failure = f"counting {name_of(func)} failed: {typed_line(error)}"
         return result
+
+    def _below(self, func: Any) -> Callable[..., Any]:
+        """What runs `func` as it would run without this mode."""
+        found: Callable[..., Any] = func
+        return found
 
     def _run(
         self, attempt: Callable[..., Any], func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -241,9 +279,9 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
         """Inference mode and control flow hand over composites whole."""
-        composite = self._composites.get(func)
+        composite = self._composites.get(id(func))
         if composite is None:
-            composite = self._composites[func] = (
+            composite = self._composites[id(func)] = (
                 not has_formula(name_of(func))
                 and packet_of(func) not in _torch_formulas()
                 and func.has_kernel_for_dispatch_key(composite_key)
@@ -269,7 +307,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def _count(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
         """Notes one call; what equal calls do is worked out once."""
         with plain_functions():
-            key = call_key(func, args, kwargs, result)
+            key = self._key(func, args, kwargs, result)
             if key is None and any(tensor.is_nested for tensor in tensors_in(args)):
                 self._count_parts(func, args, kwargs)
                 return
@@ -279,6 +317,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 if key is not None:
                     self._known[key] = counted
         self._note(counted)
+
+    def _key(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
+        """What equal calls are looked up by; None where shapes do not say all."""
+        return call_key(func, args, kwargs, result)
 
     def _count_parts(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> None:
         """Counts an operator on nested tensors as the ones that it does on each of their parts."""
@@ -308,20 +350,14 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         return self._described(call, work, told_flops)
 
     def _described(self, call: Call, work: Work | None, told_flops: int = 0) -> _Counted:
-        contraction = contraction_of(call)
-        if contraction is not None:
-            self._contractions.setdefault(contraction.mode, set()).add(contraction)
-        convolution = convolution_of(call)
-        if convolution is not None:
-            self._convolutions.setdefault(convolution.mode, set()).add(convolution)
         return _Counted(
             call.name,
             call.tensors if call.name in _WATCHED else (),
             shapes_text(call.inputs),
             mode_of(call),
             work,
-            contraction,
-            convolution,
+            contraction_of(call),
+            convolution_of(call),
             told_flops,
         )
 
@@ -409,6 +445,51 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def _module_of_current_node(self) -> str:
         sequence = node_sequence()
         return self._module_of_node.get(sequence, "") if sequence is not None else ""
+
+
+class HollowCounter(WorkCounter):
+    """Counts a program on shapes, where nothing is compiled.
+
+    Args:
+        tensors: knows what equal calls are looked up by, and looked it up already.
+        surroundings, watch: as for `WorkCounter`.
+    """
+
+    def __init__(
+        self, tensors: HollowTensors, surroundings: Surroundings, watch: AttentionWatch
+    ) -> None:
+        super().__init__(surroundings, watch)
+        self._tensors = tensors
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs `func` and counts it; a method of its own, so that torch does not guard it."""
+        return self._dispatched(func, types, args, kwargs or {})
+
+    def _below(self, func: Any) -> Callable[..., Any]:
+        return partial(self._on_shapes, func)
+
+    def _on_shapes(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """`func` under the mode below, called straight: torch would take as long to find it."""
+        below = pop_mode()
+        try:
+            if below is self._tensors:
+                return below.__torch_dispatch__(func, (), args, kwargs)
+        finally:
+            push_mode(below)
+        return func(*args, **kwargs)
+
+    def _key(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
+        known = self._tensors.key
+        if known is None or known[0] != id(func):
+            return super()._key(func, args, kwargs, result)
+        return None if reads_values(facts_of(func).name) else known
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """It needs no guard against being compiled, a costly one."""
+        return False
 
 
 def _torch_formulas() -> dict[Any, Any]:

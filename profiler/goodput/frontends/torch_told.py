@@ -173,9 +173,10 @@ def _passed(
     for value in args:
         if isinstance(value, Mapping):
             named.update(value)
-    if args:
-        parameters = inspect.signature(module.forward).parameters
-        named.update(zip(parameters, args, strict=False))
+    if any(isinstance(value, torch.Tensor) and value.dim() == _RANK for value in args):
+        code = getattr(inspect.unwrap(module.forward), "__code__", None)
+        names = code.co_varnames[1 : code.co_argcount] if code is not None else ()
+        named.update(zip(names, args, strict=False))
     for name in (_MASK, _LABELS):
         value = named.get(name)
         if isinstance(value, torch.Tensor) and value.dim() == _RANK and value.numel():

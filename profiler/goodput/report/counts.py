@@ -18,8 +18,6 @@ from goodput.report.totals import modelled_calls_share
 from goodput.trace.recording import COUNTED, Recording
 from goodput.trace.table import (
     WORK_COLUMNS,
-    Flags,
-    Floats,
     Integers,
     Invocations,
     Kind,
@@ -32,6 +30,8 @@ from goodput.work import Work
 _PHASES = {phase.name.lower(): phase for phase in Phase}
 _COLLECTIVES = ("c10d::", "_c10d_functional::")
 _NO_WORK = Work()
+_TINY = float(np.finfo(np.float64).tiny)
+_BOUNDS = tuple(bound.name.lower() for bound in Bound)
 _SUMS = ("useful_flops", "executed_flops", "vector_flops", "special", "bytes")
 
 
@@ -126,31 +126,32 @@ def _rows(
     trace: Trace, costs: Costs, groups: Integers, first: Integers, keys: tuple[str, ...]
 ) -> list[OperatorRow]:
     table, count = trace.invocations, len(first)
-
-    def total(values: Floats | Integers | Flags) -> Floats:
-        # The sum over no row at all is an integer to numpy.
-        return np.bincount(groups, values.astype(np.float64), count).astype(np.float64)
-
-    calls, modelled = total(np.ones(len(table))), total(table.modelled)
-    sums = {
-        "useful_flops": total(costs.useful_flops),
-        "executed_flops": total(costs.executed_flops),
-        "vector_flops": total(table.vector_flops),
-        "special": total(table.special),
-        "bytes": total(table.bytes_read + table.bytes_written),
-    }
-    ideal = total(np.nan_to_num(costs.ideal))
-    roofless = total(table.modelled & ~costs.known)
-    bounds = _bounds(groups, costs, count)
+    columns = (
+        np.ones(len(table)),
+        table.modelled,
+        np.isnan(costs.ideal) & table.modelled,
+        np.where(np.isnan(costs.ideal), 0.0, costs.ideal),
+        costs.useful_flops,
+        costs.executed_flops,
+        table.vector_flops,
+        table.special,
+        table.bytes_read + table.bytes_written,
+    )
+    # One call for all sums: a short table's time is that of starting numpy.
+    totals = np.zeros((count, len(columns)))
+    np.add.at(totals, groups, np.stack(columns, axis=1, dtype=np.float64))
+    bounds = _bounds(groups, costs, count).tolist()
     return [
         _row(
-            names_of(trace, int(first[g]), keys),
-            {name: float(values[g]) if modelled[g] else None for name, values in sums.items()},
-            calls=float(calls[g]),
-            ideal=float(ideal[g]) if modelled[g] and not roofless[g] else None,
-            bound=Bound(int(bounds[g])).name.lower(),
+            names_of(trace, row, keys),
+            dict(zip(_SUMS, sums, strict=True)) if modelled else dict.fromkeys(_SUMS),
+            calls=calls,
+            ideal=ideal if modelled and not roofless else None,
+            bound=_BOUNDS[bound],
         )
-        for g in range(count)
+        for row, bound, (calls, modelled, roofless, ideal, *sums) in zip(
+            first.tolist(), bounds, totals.tolist(), strict=True
+        )
     ]
 
 
@@ -189,11 +190,11 @@ def _bounds(groups: Integers, costs: Costs, count: int) -> Integers:
     """The bound with most ideal seconds in each group; where none is known, that of most calls."""
     kinds = len(Bound)
     # The smallest number makes calls decide where nothing else does.
-    weights = np.nan_to_num(costs.ideal) + np.finfo(np.float64).tiny
+    weights = np.where(np.isnan(costs.ideal), 0.0, costs.ideal) + _TINY
     heavy = np.bincount(
         groups * kinds + costs.bound, weights=weights, minlength=count * kinds
     ).reshape(count, kinds)
-    return np.argmax(heavy, axis=1) if count else np.zeros(0, dtype=np.int64)
+    return heavy.argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
 
 
 def _merged(path: str, rows: list[OperatorRow]) -> OperatorRow:
