@@ -12,6 +12,7 @@ from goodput.capacity.profile import Capacity
 from goodput.errors import NotMeasuredError
 from goodput.formulas.registry import has_formula
 from goodput.report import counts, limits
+from goodput.report.bare import BareStep
 from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
@@ -87,6 +88,8 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
 
 def _counted(recording: Recording, capacity: Capacity | None, convention: str, by: str) -> Report:
     """What counts and step times say without profiled steps: no operator times and no ladder."""
+    if capacity is None and recording.work.entries and not recording.wall_seconds:
+        return _bare(recording, convention, by)
     trace = counts.counted(recording)
     costs = costs_of(trace, capacity, convention)
     wall = recording.step_seconds
@@ -109,6 +112,25 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
         title=recording.program,
         warnings=_warnings(recording, capacity, 1.0),
         errors=limits.headline_error(totals.program_goodput, capacity),
+    )
+
+
+def _bare(recording: Recording, convention: str, by: str) -> Report:
+    """What counts say by themselves, without a roof and without a time."""
+    step, trace = BareStep(recording.work, convention), recording.trace
+    return Report(
+        device=trace.device,
+        environment={**trace.environment, **recording.environment},
+        convention=convention,
+        capacity=None,
+        step=step_of(recording),
+        totals=step.totals,
+        ladder=(),
+        operators=step.rows_by(by),
+        modules=step.modules,
+        coverage=counts.bare_coverage(recording, step),
+        title=recording.program,
+        warnings=_warnings(recording, None, 1.0),
     )
 
 

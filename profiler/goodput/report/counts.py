@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from goodput.formulas.registry import has_formula
+from goodput.report.bare import COLLECTIVES, BareStep, no_work
 from goodput.report.costs import Bound, Costs, group_of
 from goodput.report.groups import ancestry, names_of, natural_key, view_columns
 from goodput.report.model import NO_ROOF, RUNGS, Coverage, OperatorRow, UnmodelledOperator
@@ -28,7 +28,6 @@ from goodput.trace.table import (
 from goodput.work import Work
 
 _PHASES = {phase.name.lower(): phase for phase in Phase}
-_COLLECTIVES = ("c10d::", "_c10d_functional::")
 _NO_WORK = Work()
 _TINY = float(np.finfo(np.float64).tiny)
 _BOUNDS = tuple(bound.name.lower() for bound in Bound)
@@ -44,7 +43,7 @@ def counted(recording: Recording) -> Trace:
         for column in ("operator", "module", "shapes", "mode")
     }
     kinds = [
-        Kind.COMMUNICATION if entry.operator.startswith(_COLLECTIVES) else Kind.COMPUTE
+        Kind.COMMUNICATION if entry.operator.startswith(COLLECTIVES) else Kind.COMPUTE
         for entry in entries
     ]
     work = {
@@ -89,17 +88,28 @@ def module_tree(trace: Trace, costs: Costs) -> tuple[OperatorRow, ...]:
 
 def coverage(recording: Recording, trace: Trace, costs: Costs) -> Coverage:
     """What is not known: every rung, every share of time, and the calls without a formula."""
+    return _coverage(recording, _unmodelled(trace, costs), modelled_calls_share(trace))
+
+
+def bare_coverage(recording: Recording, step: BareStep) -> Coverage:
+    """The same of a step that is held against nothing."""
+    return _coverage(recording, step.unmodelled, step.modelled_calls_share)
+
+
+def _coverage(
+    recording: Recording, unmodelled: tuple[UnmodelledOperator, ...], share: float | None
+) -> Coverage:
     return Coverage(
         modelled_share=None,
         exactly_linked_share=None,
         edge_seconds=0.0,
-        unmodelled=_unmodelled(trace, costs),
+        unmodelled=unmodelled,
         absent_rungs=RUNGS,
         profiler_slowdown=None,
         scale=1.0,
         preempted_seconds=0.0,
         steps_left_out=recording.steps_left_out,
-        modelled_calls_share=modelled_calls_share(trace),
+        modelled_calls_share=share,
         untimed=_untimed(recording),
     )
 
@@ -239,6 +249,4 @@ def _unmodelled(trace: Trace, costs: Costs) -> tuple[UnmodelledOperator, ...]:
 
 
 def _reason(operator: str, *, modelled: bool) -> str:
-    if modelled:
-        return NO_ROOF
-    return "its formula knows no such call" if has_formula(operator) else "no formula"
+    return NO_ROOF if modelled else no_work(operator)
