@@ -164,6 +164,7 @@ class Report:
     """Everything that is said about one recording.
 
     `devices` is what the step would take on other devices, where that was asked for.
+    `rows_convention` is the convention of the operators and modules where it is not the report's.
     """
 
     device: DeviceIdentity | None
@@ -180,3 +181,4 @@ class Report:
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = field(default=())
     devices: tuple[DeviceIdeal, ...] = ()
+    rows_convention: str = ""
