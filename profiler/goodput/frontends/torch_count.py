@@ -40,7 +40,12 @@ from goodput.trace.recording import WorkPass
 _OURS = str(Path(__file__).parent.parent)
 _TORCH = str(Path(torch.__file__).parent)
 
-_NEEDS_GPU = re.compile("CUDA enabled|NVIDIA driver|CUDA GPUs|HIP GPUs")
+_NEEDS_GPU = re.compile(
+    "CUDA enabled|NVIDIA driver|CUDA GPUs|HIP GPUs|requires CUDA|CUDA support|"
+    "dummy base class (?:Stream|Event)|0 active drivers"
+)
+_NO_RULE = "no fake impl"
+"""How torch says that a custom operator does not tell the shape of its result."""
 
 Inputs: TypeAlias = "tuple[Any, ...] | list[Any] | Mapping[str, Any]"
 
@@ -153,8 +158,9 @@ def _unshaped(tensors: HollowTensors, error: Exception) -> Unshaped:
     operator, reason = tensors.fault[0], typed_line(error)
     if isinstance(error, AssertionError | RuntimeError) and _NEEDS_GPU.search(reason):
         raise UsageError(
-            f"the program asks for a GPU that is not here ({reason}){_place(error)}; its tensors "
-            "may be moved to any device while it is counted, but torch.cuda itself is not there"
+            f"the program asks for a GPU that is not here ({reason}){_place(error)}; moving its "
+            "tensors to one would do, but not to ask torch.cuda or a driver: leave that out of "
+            "what is counted, or count it with goodput run --count-only where a GPU is"
         ) from error
     if not operator and "meta" not in reason:
         raise UsageError(f"the program failed: {reason}{_place(error)}") from error
@@ -335,15 +341,20 @@ def _told(tensors: HollowTensors, counter: WorkCounter) -> tuple[str, ...]:
 
 
 def _ran(why: Unshaped) -> str:
-    cause = why.operator or why.reason
-    return f"{cause} depends on values, so the program was run once for real and counted on them"
+    once = "so the program was run once for real and counted on what it computed"
+    if _NO_RULE in why.reason:
+        return (
+            f"{why.operator} has no rule for the shape of its result, {once}; its register_fake "
+            "gives it one"
+        )
+    if why.operator:
+        return f"{why.operator} depends on values, {once}"
+    return f"the program asked for values ({why.reason.rstrip('.')}), {once}"
 
 
 def _failed(why: Unshaped, error: Exception) -> str:
     again = f"{typed_line(error)}{_place(error)}"
     if again.startswith(why.reason):
         return f"the program failed: {again}"
-    return (
-        f"{why.operator or 'the program'} does not run on shapes ({why.reason}), and run for real "
-        f"it failed: {again}"
-    )
+    where = f"at {why.operator} " if why.operator else ""
+    return f"the program failed: {again}; on shapes alone it failed {where}too: {why.reason}"
