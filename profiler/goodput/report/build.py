@@ -10,13 +10,15 @@ import numpy as np
 import goodput.formulas.aten  # noqa: F401 - registers the formulas that reasons speak of
 from goodput.capacity.profile import Capacity
 from goodput.errors import NotMeasuredError
-from goodput.formulas.registry import has_formula
+from goodput.formulas.conventions import EXACT
+from goodput.formulas.registry import has_formula, is_unseen
 from goodput.report import counts, limits
 from goodput.report.bare import BareStep
+from goodput.report.beyond import beyond
 from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
-from goodput.report.model import NO_ROOF, Coverage, Report, UnmodelledOperator
+from goodput.report.model import NO_ROOF, Beyond, Coverage, Report, UnmodelledOperator
 from goodput.report.needs import shape_rates
 from goodput.report.totals import modelled_calls_share, step_of, totals_of, uncounted
 from goodput.trace.recording import Recording
@@ -79,6 +81,7 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
         modules=module_tree(trace, costs, steps),
         coverage=_coverage(recording, costs, wall, split.absent, split.scale),
         title=recording.program,
+        beyond=_beyond(recording, convention),
         warnings=_warnings(recording, capacity, split.scale)
         + tuple(suspect.sentence() for suspect in above if suspect.exempt),
         errors=limits.headline_error(totals.program_goodput, capacity)
@@ -110,6 +113,7 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
         modules=counts.module_tree(trace, costs),
         coverage=counts.coverage(recording, trace, costs),
         title=recording.program,
+        beyond=_beyond(recording, convention),
         warnings=_warnings(recording, capacity, 1.0),
         errors=limits.headline_error(totals.program_goodput, capacity),
     )
@@ -130,8 +134,26 @@ def _bare(recording: Recording, convention: str, by: str) -> Report:
         modules=step.modules,
         coverage=counts.bare_coverage(recording, step),
         title=recording.program,
+        beyond=_beyond(recording, convention),
         warnings=_warnings(recording, None, 1.0),
     )
+
+
+def _unseen(recording: Recording) -> list[str]:
+    """A sentence on operators whose formulas were never held against a run of them."""
+    ran = {entry.operator for entry in recording.work.entries} | set(recording.trace.strings)
+    names = sorted(name for name in ran if is_unseen(name))
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)}: counted by what their libraries document of their arguments; goodput "
+        "was never tested on a run of them"
+    ]
+
+
+def _beyond(recording: Recording, convention: str) -> tuple[Beyond, ...]:
+    """What the counted step executes beyond its useful FLOPs; other conventions draw other lines."""
+    return beyond(recording.work.entries) if convention == EXACT else ()
 
 
 def _host_share(trace: Trace, costs: Costs) -> float:
@@ -192,6 +214,7 @@ def _reason(trace: Trace, table: Invocations, row: int) -> str:
 
 def _warnings(recording: Recording, capacity: Capacity | None, scale: float) -> tuple[str, ...]:
     found = list(recording.warnings) + list(recording.trace.warnings)
+    found += _unseen(recording)
     walls = recording.wall_seconds
     ratio = statistics.fmean(walls) / statistics.median(walls) if walls else 1.0
     if ratio > SKEWED:
