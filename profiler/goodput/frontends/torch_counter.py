@@ -7,7 +7,7 @@ goes on uncounted and the reason is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -47,6 +47,7 @@ from goodput.frontends.torch_private import (
     push_mode,
 )
 from goodput.frontends.torch_told import Reading, ToldReader
+from goodput.frontends.torch_tangents import ZERO_MAKERS, ZeroTangents, useless
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
@@ -143,6 +144,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._hand_written = HandWritten()
         self._module_of_node: dict[int, str] = {}
         self._creates_graph: dict[int, bool] = {}
+        self._zeros = ZeroTangents()
         self._told = ToldReader()
         self._reading_of_node: dict[int, Reading] = {}
         self.failure = ""
@@ -316,6 +318,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 counted = self._counted(func, args, kwargs, result)
                 if key is not None:
                     self._known[key] = counted
+            name = counted.operator
+            if name in ZERO_MAKERS:
+                self._zeros.made(name, result)
+            elif self._zeros and counted.product is not None and self._zeros.among(args):
+                counted = replace(counted, work=useless(counted.work))
         self._note(counted)
 
     def _key(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:

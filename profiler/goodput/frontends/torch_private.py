@@ -116,6 +116,11 @@ def nonzero(tensor: torch.Tensor) -> int:
     return int(tensor._nnz())
 
 
+def storage_of(tensor: torch.Tensor) -> int:
+    """What tensors that share their memory have in common, with or without memory."""
+    return int(tensor.untyped_storage()._cdata)
+
+
 def version_of(tensor: torch.Tensor) -> int:
     """How often a tensor was written in place."""
     return -1 if tensor.is_inference() else int(tensor._version)
