@@ -22,6 +22,7 @@ from goodput.formulas import (
     aten_resampling,
     aten_spectral,
     aten_transformer,
+    collectives,
     library_attention,
     library_products,
 )
@@ -46,6 +47,7 @@ MODULES = (
     aten_resampling,
     aten_spectral,
     aten_transformer,
+    collectives,
     library_attention,
     library_products,
 )

@@ -20,6 +20,7 @@ from goodput.frontends.torch_private import (
     Facts,
     arguments_of,
     facts_of,
+    is_fake,
     is_meta,
     name_of,
     plain_functions,
@@ -100,8 +101,11 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args)
-        if any(kind not in _PLAIN for kind in types):
-            return NotImplemented  # a tensor subclass: what it does inside comes back here
+        for kind in types:
+            if kind not in _PLAIN:
+                if is_fake(kind):
+                    return func(*args, **kwargs)  # torch asks itself for shapes
+                return NotImplemented  # a tensor subclass: what it does inside comes back here
         outside, self.inside = self.inside, True
         try:
             with plain_functions():

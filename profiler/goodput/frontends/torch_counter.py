@@ -35,6 +35,7 @@ from goodput.frontends.torch_private import (
     composite_key,
     facts_of,
     hidden_modes,
+    is_fake,
     is_zero,
     last_sequence,
     name_of,
@@ -231,6 +232,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             return self._higher_order(func, args, kwargs)
         for kind in types:
             if kind not in _PLAIN:
+                if is_fake(kind):
+                    return func(*args, **kwargs)  # torch asks itself for shapes: nothing runs
                 return NotImplemented  # a tensor subclass: what it does inside comes back here
         silent = facts_of(func).namespace in _SILENT
         if not silent and self._is_composite(func, args):

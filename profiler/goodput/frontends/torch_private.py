@@ -111,6 +111,12 @@ is_zero: Callable[[torch.Tensor], bool] = _modes.TensorBase._is_zerotensor
 """Whether a tensor is a zero that takes no memory (a forward-mode tangent)."""
 
 
+def is_fake(kind: type) -> bool:
+    """Whether tensors of a class are those by which torch works out shapes for itself."""
+    fake: Any = sys.modules.get("torch._subclasses.fake_tensor")
+    return fake is not None and issubclass(kind, fake.FakeTensor)
+
+
 def nonzero(tensor: torch.Tensor) -> int:
     """Stored elements of a sparse tensor."""
     return int(tensor._nnz())
