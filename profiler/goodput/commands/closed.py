@@ -73,15 +73,16 @@ def by_formula(
     whole = training_flops(model, tokens, convention)
     flops = batch * (whole if train else whole // FORWARD_AND_BACKWARD)
     exact = report.totals.useful_flops or 0.0
-    told = (
+    whole_model = (
         f"{convention} is a formula on the model as a whole: it gives the step's useful FLOPs, "
         f"where the exact count is {si(exact, 'FLOP')}; operators, modules and executed FLOPs are "
-        f"by {EXACT}",
+        f"by {EXACT}"
     )
+    told = [whole_model]
     if not train:
-        told += (
+        told.append(
             f"{convention} counts training: a third of it stands for the forward pass that was "
-            "counted; --train counts both",
+            "counted; --train counts both"
         )
     return replace(
         report,

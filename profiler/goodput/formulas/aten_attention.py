@@ -197,9 +197,7 @@ def packed_sizes(call: Call, row: Row) -> Packed | None:
     queries, heads = query.shape[-3:-1]
     keys, place = key.shape[-3], row.cumulative + row.longest
     longest, longest_keys = integer(call, place), integer(call, place + 1)
-    return Packed(
-        lengths.numel - 1, heads, queries, keys, longest or queries, longest_keys or keys
-    )
+    return Packed(lengths.numel - 1, heads, queries, keys, longest or queries, longest_keys or keys)
 
 
 def _mask_tensor(call: Call, row: Row) -> TensorSpec | None:

@@ -51,9 +51,7 @@ def _same_size(call: Call) -> Work:
     return _moved(size, size)
 
 
-@formula(
-    f"{_FUNCTIONAL}all_gather_into_tensor", f"{_FUNCTIONAL}all_gather_into_tensor_coalesced"
-)
+@formula(f"{_FUNCTIONAL}all_gather_into_tensor", f"{_FUNCTIONAL}all_gather_into_tensor_coalesced")
 def _gathered(call: Call) -> Work:
     """`(input, group_size, group)`: the input of every rank is written."""
     size = _bytes(call.inputs[0])

@@ -129,7 +129,7 @@ def check_by_operator(convention: str) -> str:
         raise UsageError(
             f"{convention} is a formula on a model's architecture, which operators do not show, so "
             f"it does not apply here: goodput count hf:config.json --convention {convention} gives "
-            f"its number and goodput reconcile the way to it; by operator there are "
+            f"its number, goodput reconcile hf:config.json the way to it; by operator there are "
             f"{', '.join(BY_OPERATOR)}"
         )
     return convention

@@ -16,7 +16,9 @@ from goodput.formulas.aten_attention import Row, register_rows
 from goodput.formulas.registry import mark_unseen
 
 _FLASH = Row(heads_last=True, bottom_right=True)
-_FLASH_3 = replace(_FLASH, causal=24, windows=25, cumulative=7, longest=5, unseen=(3, 5, 10, 11, 14))
+_FLASH_3 = replace(
+    _FLASH, causal=24, windows=25, cumulative=7, longest=5, unseen=(3, 5, 10, 11, 14)
+)
 _FLASH_3_BACKWARD = replace(
     _FLASH, query=1, causal=16, windows=17, cumulative=9, longest=4, unseen=(11, 12)
 )
@@ -41,9 +43,7 @@ BACKWARD: Mapping[str, Row] = {
         _FLASH, query=1, causal=15, windows=16, cumulative=9
     ),
     "flash_attn_3::bwd": _FLASH_3_BACKWARD,
-    "xformers_flash::flash_bwd": replace(
-        _FLASH, query=2, causal=13, windows=14, cumulative=7
-    ),
+    "xformers_flash::flash_bwd": replace(_FLASH, query=2, causal=13, windows=14, cumulative=7),
 }
 """Backward operators."""
 

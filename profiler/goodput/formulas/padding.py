@@ -36,7 +36,6 @@ class Tokens:
         """Tokens without padding."""
         return sum(self.lengths)
 
-
     @property
     def pairs(self) -> int:
         """Pairs of useful tokens of one sequence, over all of them."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from goodput.formulas.aten_attention import Row, opening, packed_sizes, row_of
+from goodput.formulas.attention import fullest_packing
 from goodput.frontends.torch_private import (
     arguments_of,
     facts_of,
@@ -18,8 +20,6 @@ from goodput.frontends.torch_private import (
     overload_of,
     version_of,
 )
-from goodput.formulas.aten_attention import Row, opening, packed_sizes, row_of
-from goodput.formulas.attention import fullest_packing
 from goodput.work import Argument, Call, TensorSpec
 
 _MASKS = ("attn_mask", "attn_bias")
@@ -67,7 +67,9 @@ class CallTranslator:
         if packed is None or opened is None:
             return {}
         ends = values[row.cumulative : row.cumulative + 2]
-        queries, keys = (_lengths(one) for one in (ends[0], ends[0] if ends[1] is None else ends[1]))
+        queries, keys = (
+            _lengths(one) for one in (ends[0], ends[0] if ends[1] is None else ends[1])
+        )
         if queries is None or keys is None:
             self.bounded_packings += 1
             queries = fullest_packing(packed.queries, packed.longest, packed.sequences)

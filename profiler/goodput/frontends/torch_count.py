@@ -32,7 +32,8 @@ from goodput.frontends.torch_count_devices import (
 )
 from goodput.frontends.torch_count_modules import hollow, hollow_modules
 from goodput.frontends.torch_count_tensors import HollowTensors
-from goodput.frontends.torch_counter import HollowCounter, Surroundings, WorkCounter
+from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_hollow_counter import HollowCounter
 from goodput.frontends.torch_modules import ModuleWatch, root_calls
 from goodput.frontends.torch_private import backward_task
 from goodput.trace.recording import WorkPass
@@ -199,9 +200,15 @@ def _counted(
         counter = HollowCounter(tensors, around, watch)
     modules.start()
     try:
-        with _mode_of(step), optimizers.watched(), no_collection(), listening():
-            with _calls_told(step, counter), counter:
-                _take(step)
+        with (
+            _mode_of(step),
+            optimizers.watched(),
+            no_collection(),
+            listening(),
+            _calls_told(step, counter),
+            counter,
+        ):
+            _take(step)
     finally:
         modules.stop()
     if counter.failure:

@@ -270,20 +270,20 @@ def _is_layered(source: Any, state: Any, weights: Any, *_: Any) -> bool:
         and source.dtype in _LAYERED
         and source.dim() == _SEQUENCES_RANK
         and all(type(weight) in _PLAIN for weight in weights)
-        and torch.backends.mkldnn.enabled
+        and bool(torch.backends.mkldnn.enabled)
     )
 
 
-def _lstm(  # noqa: PLR0913  # torch's signature
+def _lstm(  # noqa: PLR0913, PLR0917  # torch's signature
     source: torch.Tensor,
     state: tuple[torch.Tensor, torch.Tensor],
     weights: list[torch.Tensor],
-    has_biases: bool,  # noqa: FBT001
+    has_biases: bool,
     layers: int,
     dropout: float,
-    train: bool,  # noqa: FBT001
-    bidirectional: bool,  # noqa: FBT001
-    batch_first: bool,  # noqa: FBT001
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """An LSTM layer by layer; on shapes torch would take it apart, step of time by step of time."""
     one_layer = torch.ops.aten.mkldnn_rnn_layer

@@ -114,9 +114,7 @@ def _made(tensor: torch.Tensor) -> torch.Tensor:
     known = not (tensor.is_floating_point() or tensor.is_complex())
     if (known or not tensor.dim()) and not tensor.requires_grad:
         return tensor.detach().clone()
-    twin = torch.empty_strided(
-        tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
-    )
+    twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
     if isinstance(tensor, torch.nn.Parameter):
         return torch.nn.Parameter(twin, tensor.requires_grad)
     return twin.requires_grad_(tensor.requires_grad)

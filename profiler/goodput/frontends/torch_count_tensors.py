@@ -146,9 +146,7 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
             return self._new(func, name, args, kwargs)
         return self._on_values(func, name, args, kwargs)
 
-    def _on_hollow(
-        self, facts: Facts, func: Any, args: tuple[Any, ...], kwargs: _Kwargs
-    ) -> Any:
+    def _on_hollow(self, facts: Facts, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
         """`func` on hollow tensors alone: torch works out each shape once."""
         try:
             named = signature((*kwargs, *kwargs.values())) if kwargs else ()

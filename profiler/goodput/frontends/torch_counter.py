@@ -6,27 +6,37 @@ goes on uncounted and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
-from goodput.errors import FormulaError, typed_line
+from goodput.errors import typed_line
 from goodput.formulas.aten_attention import row_of
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
-from goodput.formulas import registry
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
 from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
-from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, reads_values, tensors_in
-from goodput.frontends.torch_count_tensors import HollowTensors
+from goodput.frontends.torch_calls import (
+    CallTranslator,
+    call_key,
+    part_of,
+    tensors_in,
+)
+from goodput.frontends.torch_counted import (
+    Counted,
+    known_now,
+    largest,
+    torch_formulas,
+    torch_work,
+)
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_private import (
     NO_TASK,
@@ -47,17 +57,12 @@ from goodput.frontends.torch_private import (
     pop_mode,
     push_mode,
 )
-from goodput.frontends.torch_told import Reading, ToldReader
 from goodput.frontends.torch_tangents import ZERO_MAKERS, ZeroTangents, useless
+from goodput.frontends.torch_told import Reading, ToldReader
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
-from goodput.work import Call, Contraction, TensorSpec, Work
-from goodput_kernels.convolution import Convolution
-
-_LARGEST = 8
-_Problem = TypeVar("_Problem", Contraction, Convolution)
-"""Contractions kept of each math mode: enough for whoever measures roofs to choose from."""
+from goodput.work import Call, Work
 
 _WATCHED = PRODUCTS | SOFTMAXES
 _SILENT = frozenset({"profiler", "prim"})
@@ -77,52 +82,6 @@ class Surroundings:
     optimizing_task: Callable[[], int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """What calls with one signature are and do, but for where they stand.
-
-    `tensors` are those of the operators that attention written by hand is told by; else ().
-    """
-
-    operator: str
-    tensors: tuple[TensorSpec, ...]
-    shapes: str
-    mode: str
-    work: Work | None
-    product: Contraction | None
-    convolution: Convolution | None
-    told_flops: int = 0
-
-
-_KNOWN: dict[Any, dict[Any, _Counted]] = {}
-"""What calls of each signature do, by all that this depends on beside the signature."""
-_MOST_KNOWN = 2**17
-
-
-def _known_now() -> dict[Any, _Counted]:
-    """What calls were found to do under these very formulas and settings."""
-    tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    now = registry.state(), len(_torch_formulas()), tf32
-    known = _KNOWN.setdefault(now, {})
-    if len(_KNOWN) > 1 or len(known) > _MOST_KNOWN:
-        _KNOWN.clear()
-        _KNOWN[now] = known = {}
-    return known
-
-
-def _largest(found: Iterable[_Problem | None]) -> tuple[_Problem, ...]:
-    """The problems with most FLOPs, some of each math mode."""
-    by_mode: dict[str, list[_Problem]] = {}
-    for problem in dict.fromkeys(found):
-        if problem is not None:
-            by_mode.setdefault(problem.mode, []).append(problem)
-    return tuple(
-        problem
-        for mode in by_mode.values()
-        for problem in sorted(mode, key=lambda p: -p.flops)[:_LARGEST]
-    )
-
-
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its own base hook
     """Counts every operator call between `enter` and `leave`.
 
@@ -139,7 +98,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._translator = CallTranslator()
         self._entries: list[WorkEntry] = []
         self._composites: dict[Any, bool] = {}
-        self._known = _known_now()
+        self._known = known_now()
         self._watch = watch or AttentionWatch()
         self._share_of_node: dict[int, Share] = {}
         self._hand_written = HandWritten()
@@ -203,8 +162,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """What was counted."""
         return WorkPass(
             tuple(self._entries),
-            _largest(entry.product for entry in self._entries),
-            _largest(entry.convolution for entry in self._entries),
+            largest(entry.product for entry in self._entries),
+            largest(entry.convolution for entry in self._entries),
             self.failure,
             self._hand_written.modules,
             self._told.sentences,
@@ -288,7 +247,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if composite is None:
             composite = self._composites[id(func)] = (
                 not has_formula(name_of(func))
-                and packet_of(func) not in _torch_formulas()
+                and packet_of(func) not in torch_formulas()
                 and func.has_kernel_for_dispatch_key(composite_key)
             )
         return composite and not any(tensor.is_nested for tensor in tensors_in(args))
@@ -345,11 +304,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 self._note(self._described(Call(name_of(func)), work_of(Call(name_of(func)))))
                 return
 
-    def _counted(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> _Counted:
+    def _counted(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Counted:
         call = self._translator.call(func, args, kwargs, result)
         work = work_of(call)
         if work is None and not has_formula(call.name):
-            work = _torch_work(func, args, kwargs, result, call)
+            work = torch_work(func, args, kwargs, result, call)
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
         told_flops = 0
@@ -359,8 +318,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             work, told_flops = kept, work.flops - kept.flops
         return self._described(call, work, told_flops)
 
-    def _described(self, call: Call, work: Work | None, told_flops: int = 0) -> _Counted:
-        return _Counted(
+    def _described(self, call: Call, work: Work | None, told_flops: int = 0) -> Counted:
+        return Counted(
             call.name,
             call.tensors if call.name in _WATCHED else (),
             shapes_text(call.inputs),
@@ -388,7 +347,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             self._share_of_node[last_sequence()] = share
         return share
 
-    def _note(self, counted: _Counted) -> None:
+    def _note(self, counted: Counted) -> None:
         phase, module = self._place()
         work, told_flops = counted.work, counted.told_flops
         if work is not None and work.flops and phase is not Phase.OPTIMIZER:
@@ -409,7 +368,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             )
         )
 
-    def _useful(self, counted: _Counted, work: Work, phase: Phase) -> tuple[Work, int]:
+    def _useful(self, counted: Counted, work: Work, phase: Phase) -> tuple[Work, int]:
         """The work of a product with what is masked or told to be useless as padding, and the told.
 
         What is told of a backward product was told before its forward one.
@@ -455,70 +414,3 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def _module_of_current_node(self) -> str:
         sequence = node_sequence()
         return self._module_of_node.get(sequence, "") if sequence is not None else ""
-
-
-class HollowCounter(WorkCounter):
-    """Counts a program on shapes, where nothing is compiled.
-
-    Args:
-        tensors: knows what equal calls are looked up by, and looked it up already.
-        surroundings, watch: as for `WorkCounter`.
-    """
-
-    def __init__(
-        self, tensors: HollowTensors, surroundings: Surroundings, watch: AttentionWatch
-    ) -> None:
-        super().__init__(surroundings, watch)
-        self._tensors = tensors
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Runs `func` and counts it; a method of its own, so that torch does not guard it."""
-        return self._dispatched(func, types, args, kwargs or {})
-
-    def _below(self, func: Any) -> Callable[..., Any]:
-        return partial(self._on_shapes, func)
-
-    def _on_shapes(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """`func` under the mode below, called straight: torch would take as long to find it."""
-        below = pop_mode()
-        try:
-            if below is self._tensors:
-                return below.__torch_dispatch__(func, (), args, kwargs)
-        finally:
-            push_mode(below)
-        return func(*args, **kwargs)
-
-    def _key(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
-        known = self._tensors.key
-        if known is None or known[0] != id(func):
-            return super()._key(func, args, kwargs, result)
-        return None if reads_values(facts_of(func).name) else known
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """It needs no guard against being compiled, a costly one."""
-        return False
-
-
-def _torch_formulas() -> dict[Any, Any]:
-    from torch.utils.flop_counter import flop_registry
-
-    return flop_registry
-
-
-def _torch_work(
-    func: Any, args: tuple[Any, ...], kwargs: Any, result: Any, call: Call
-) -> Work | None:
-    """Work by a formula registered with torch's own `register_flop_formula`."""
-    formula = _torch_formulas().get(packet_of(func))
-    if formula is None:
-        return None
-    try:
-        flops = int(formula(*args, **kwargs, out_val=result))
-    except Exception as error:  # the formula is the user's code
-        raise FormulaError(
-            f"the formula registered with torch for {call.name} failed: {error}"
-        ) from error
-    return Work.of_products(flops, call)

@@ -16,7 +16,7 @@ _RECOMPUTE = "recompute"
 
 
 def beyond(entries: Iterable[WorkEntry]) -> tuple[Beyond, ...]:
-    """FLOPs of a step that are executed and not useful, by cause; those that are not there left out.
+    """FLOPs of a step that are executed and not useful, by cause; only those that are there.
 
     What is recomputed counts as that alone, whatever of it is padding too.
     """

@@ -145,14 +145,15 @@ def _unseen(recording: Recording) -> list[str]:
     names = sorted(name for name in ran if is_unseen(name))
     if not names:
         return []
-    return [
+    sentence = (
         f"{', '.join(names)}: counted by what their libraries document of their arguments; goodput "
         "was never tested on a run of them"
-    ]
+    )
+    return [sentence]
 
 
 def _beyond(recording: Recording, convention: str) -> tuple[Beyond, ...]:
-    """What the counted step executes beyond its useful FLOPs; other conventions draw other lines."""
+    """What the counted step executes beyond its useful FLOPs, by the exact convention alone."""
     return beyond(recording.work.entries) if convention == EXACT else ()
 
 

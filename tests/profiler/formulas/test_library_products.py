@@ -36,9 +36,7 @@ def test_transformer_engine(m, n, k) -> None:
     assert found.flops == 2 * m * n * k
     assert found.vector_flops == m * n
     assert mode_of(forward) == "float8_e4m3"
-    backward = gemm(
-        spec(k, n, dtype="bfloat16"), 0, spec(m, k, dtype="bfloat16"), result, none, 0
-    )
+    backward = gemm(spec(k, n, dtype="bfloat16"), 0, spec(m, k, dtype="bfloat16"), result, none, 0)
     product = contraction_of(backward)
     assert product is not None
     assert (product.m, product.n, product.k, product.mode) == (m, n, k, "bfloat16")

@@ -93,10 +93,11 @@ def test_padded_tokens_are_executed_and_not_useful(how: str, count: Any) -> None
     for phase in ("forward", "backward"):
         if how != "mask":  # its own mask differs between the two
             assert sums(told)[phase][1] == sums(plain)[phase][1]
-    assert told.work.told == (
+    sentence = (
         f"{BATCH * TOKENS - USEFUL} of {BATCH * TOKENS} tokens of the counted step are padding, as "
-        "attention_mask told: what is done for them is executed and not useful",
+        "attention_mask told: what is done for them is executed and not useful"
     )
+    assert told.work.told == (sentence,)
     assert plain.work.told == ()
     moved = sum(entry.told_flops for entry in told.work.entries)
     assert 0 < moved <= sum(entry.work.padding_flops for entry in told.work.entries if entry.work)
@@ -174,7 +175,7 @@ def test_a_padded_vocabulary_and_a_padded_capacity() -> None:
 
 def test_frozen_weights_have_no_gradient_to_count() -> None:
     model = Model()
-    model.qkv.requires_grad_(False)
+    model.qkv.requires_grad_(requires_grad=False)
     found = sums(count_step(Step(model, (ids(),), train=True)))
     pairs = BATCH * TOKENS * (TOKENS + 1) // 2
     rows = 2 * BATCH * TOKENS
