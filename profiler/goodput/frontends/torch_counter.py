@@ -38,9 +38,8 @@ from goodput.frontends.torch_counted import (
     torch_work,
 )
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
+from goodput.frontends.torch_places import Places
 from goodput.frontends.torch_private import (
-    NO_TASK,
-    backward_task,
     close_function_mode,
     composite_key,
     facts_of,
@@ -94,7 +93,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def __init__(self, surroundings: Surroundings, watch: AttentionWatch | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._around = surroundings
+        self._places = Places(surroundings.module, surroundings.optimizing_task)
         self._translator = CallTranslator()
         self._entries: list[WorkEntry] = []
         self._composites: dict[Any, bool] = {}
@@ -102,8 +101,6 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._watch = watch or AttentionWatch()
         self._share_of_node: dict[int, Share] = {}
         self._hand_written = HandWritten()
-        self._module_of_node: dict[int, str] = {}
-        self._creates_graph: dict[int, bool] = {}
         self._zeros = ZeroTangents()
         self._told = ToldReader()
         self._reading_of_node: dict[int, Reading] = {}
@@ -312,7 +309,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
         told_flops = 0
-        reading = self._reading_here(self._place()[0]) if work and row_of(call.name) else None
+        reading = self._reading_here(self._places.here()[0]) if work and row_of(call.name) else None
         if work is not None and reading is not None:
             kept = reading.of_attention(work, call, self._translator.mask)
             work, told_flops = kept, work.flops - kept.flops
@@ -348,7 +345,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         return share
 
     def _note(self, counted: Counted) -> None:
-        phase, module = self._place()
+        phase, module = self._places.here()
         work, told_flops = counted.work, counted.told_flops
         if work is not None and work.flops and phase is not Phase.OPTIMIZER:
             work, told_flops = self._useful(counted, work, phase)
@@ -394,23 +391,3 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         sequence = node_sequence()
         own = self._reading_of_node.get(sequence) if sequence is not None else None
         return own or self._told.current()
-
-    def _place(self) -> tuple[Phase, str]:
-        """The phase and the module of the operator that runs now."""
-        task = backward_task()
-        module = self._around.module()
-        optimizing = self._around.optimizing_task() == task and not torch.is_grad_enabled()
-        if module is None and optimizing:
-            return Phase.OPTIMIZER, ""
-        if task == NO_TASK:
-            # The autograd node of this operator took the last number given out.
-            self._module_of_node[last_sequence()] = module or ""
-            return Phase.FORWARD, module or ""
-        creates_graph = self._creates_graph.setdefault(task, torch.is_grad_enabled())
-        if module is not None or (torch.is_grad_enabled() and not creates_graph):
-            return Phase.RECOMPUTE, module or self._module_of_current_node()
-        return Phase.BACKWARD, self._module_of_current_node()
-
-    def _module_of_current_node(self) -> str:
-        sequence = node_sequence()
-        return self._module_of_node.get(sequence, "") if sequence is not None else ""

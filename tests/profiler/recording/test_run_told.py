@@ -1,4 +1,4 @@
-"""A script that tells of its padding, measured: trace and counted step agree, and the report says."""
+"""A script that tells of its padding, measured: trace and counted step agree on it."""
 
 from __future__ import annotations
 
