@@ -130,7 +130,7 @@ def test_the_python_examples_of_the_readme_run(folder: Path) -> None:
         import torch
         model = torch.nn.Linear(64, 64)
         batches = [torch.randn(32, 64) for _ in range(60)]
-        batch = batches[0]
+        batch, mask = batches[0], torch.ones(32, 64)
         def train(batch):
             model(batch).sum().backward()
     """

@@ -14,9 +14,21 @@ if TYPE_CHECKING:
     from goodput.commands.record import record
     from goodput.commands.stored import load
     from goodput.formulas.custom import formula
+    from goodput.formulas.told import useful_size, useful_tokens
     from goodput.work import Call, TensorSpec, Work
 
-__all__ = ["Call", "TensorSpec", "Work", "__version__", "count", "formula", "load", "record"]
+__all__ = [
+    "Call",
+    "TensorSpec",
+    "Work",
+    "__version__",
+    "count",
+    "formula",
+    "load",
+    "record",
+    "useful_size",
+    "useful_tokens",
+]
 __version__ = "0.1.0"
 
 # No submodule may bear one of these names: its import would replace the function.
@@ -28,6 +40,8 @@ _HOMES = {
     "formula": "goodput.formulas.custom",
     "load": "goodput.commands.stored",
     "record": "goodput.commands.record",
+    "useful_size": "goodput.formulas.told",
+    "useful_tokens": "goodput.formulas.told",
 }
 
 

@@ -60,16 +60,14 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     returns (callable, inputs), of PyTorch or of JAX; or hf:config.json, a Hugging Face causal
     language model.
     """
-    options = ReportOptions(by, convention, capacity, json, markdown)
+    options = ReportOptions(by, convention, capacity, json, markdown, target.startswith("hf:"))
     with report_stream(alone=options.alone_on_stdout) as stream:
         # Imported here: numpy and the datasheet are not needed to say what was typed wrong.
-        from goodput.commands.counted import reported, roofs_of
+        from goodput.commands.counted import roofs_of, target_report
         from goodput.commands.output import publish
-        from goodput.recording.counting import of_target
 
         roofs = roofs_of([name.strip() for name in (devices or "").split(",") if name.strip()])
-        recording = of_target(target, batch, seq, train=train)
-        report = reported(recording, convention, by, roofs, capacity)
+        report = target_report(target, (batch, seq), options, roofs, train=train)
         status = publish(report, options, stream)
     return _strict_status(report) if strict and not status else status
 

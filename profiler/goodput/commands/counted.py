@@ -9,10 +9,12 @@ from typing import Any
 
 from goodput.capacity.datasheet import capacity_from_datasheet, full_row_of, rows
 from goodput.capacity.profile import Capacity
+from goodput.commands import closed
 from goodput.commands.given import capacity_for
+from goodput.commands.options import ReportOptions
 from goodput.device import DeviceIdentity
 from goodput.errors import UsageError
-from goodput.formulas.conventions import FLOP_COUNTER_MODE, check
+from goodput.formulas.conventions import EXACT, FLOP_COUNTER_MODE, check_by_operator
 from goodput.report.build import build
 from goodput.report.devices import ideals
 from goodput.report.model import Report
@@ -47,11 +49,47 @@ def count(
         UsageError: the call failed by itself, or there is no such convention, view or device.
         NotMeasuredError: it could not be counted.
     """
-    check(convention)
+    check_by_operator(convention)
     roofs = roofs_of(devices)
     from goodput.recording.counting import of_call
 
     return reported(of_call(callable, inputs, train=train), convention, by, roofs)
+
+
+def target_report(
+    target: str,
+    sizes: tuple[int | None, int | None],
+    options: ReportOptions,
+    roofs: Sequence[Capacity] = (),
+    *,
+    train: bool | None = None,
+) -> Report:
+    """The report of what `goodput count` names.
+
+    Args:
+        target: as `of_target` takes it.
+        sizes: sequences, and tokens of each; None where not given.
+        options: how the report is made.
+        roofs: of devices to tell the ideal seconds on.
+        train: as for `of_target`.
+
+    Raises:
+        UsageError: it names nothing that can be counted, or the convention does not apply to it.
+        NotMeasuredError: it could not be counted.
+    """
+    from goodput.recording.counting import of_target
+
+    batch, seq = sizes
+    convention = options.convention
+    if not closed.is_closed(convention):
+        recording = of_target(target, batch, seq, train=train)
+        return reported(recording, convention, options.by, roofs, options.capacity)
+    closed.check_no_roofs(convention, roofs=bool(roofs or options.capacity))
+    model = closed.architecture_of(target, convention)
+    recording = of_target(target, batch, seq, train=train)
+    report = reported(recording, EXACT, options.by)
+    tokens = round(recording.tokens_per_step or 0) // (batch or 1)
+    return closed.by_formula(report, model, convention, (batch or 1, tokens), train=bool(train))
 
 
 def roofs_of(names: Sequence[str]) -> tuple[Capacity, ...]:
@@ -60,6 +98,8 @@ def roofs_of(names: Sequence[str]) -> tuple[Capacity, ...]:
     Raises:
         UsageError: the datasheet has no device of a name.
     """
+    if not names:
+        return ()
     own = {row.name: row.aliases[0] for row in rows() if row.aliases}
     known = [name if full_row_of(name) else own.get(name, name) for name in names]
     return tuple(capacity_from_datasheet(DeviceIdentity("", name)) for name in known)

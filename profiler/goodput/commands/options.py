@@ -22,13 +22,17 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """How a report is made and where it goes; `-` is stdout, None is not asked for."""
+    """How a report is made and where it goes; `-` is stdout, None is not asked for.
+
+    `of_model` is whether it is of a model's config, to which formulas apply too.
+    """
 
     by: str
     convention: str
     capacity: Path | None
     json: str | None
     markdown: str | None
+    of_model: bool = False
 
     def __post_init__(self) -> None:
         """Checks that one report at most goes to stdout, and that operators have the convention.
@@ -36,7 +40,8 @@ class ReportOptions:
         Raises:
             UsageError: both JSON and Markdown should, or the convention is a formula on a model.
         """
-        check_by_operator(self.convention)
+        if not self.of_model:
+            check_by_operator(self.convention)
         if self.json == STDOUT and self.markdown == STDOUT:
             raise UsageError("only one of --json - and --markdown - can have stdout; name a file")
 

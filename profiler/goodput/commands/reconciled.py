@@ -44,13 +44,18 @@ def reconciled(
     """
     if not target.startswith(_CONFIG):
         return _of_function(target, seq, batch, run)
-    fields = _fields(Path(target.removeprefix(_CONFIG)))
+    fields = config_fields(Path(target.removeprefix(_CONFIG)))
     longest = next((fields[name] for name in _LONGEST if fields.get(name)), _TOKENS)
     tokens = seq or min(longest if isinstance(longest, int) else _TOKENS, _TOKENS)
     return of_model(target, from_config(fields), tokens, batch or 1, run, reported)
 
 
-def _fields(path: Path) -> Mapping[str, object]:
+def config_fields(path: Path) -> Mapping[str, object]:
+    """The fields of the config in `path`, a file or the directory that holds it.
+
+    Raises:
+        UsageError: there is none.
+    """
     file = path / "config.json" if path.is_dir() else path
     if not file.is_file():
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Every formula of PyTorch's own operators: importing this module registers them all."""
+"""Every formula of operators that goodput knows: importing this module registers them all."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from goodput.formulas import (
     aten_resampling,
     aten_spectral,
     aten_transformer,
+    collectives,
+    library_attention,
+    library_products,
 )
 
 MODULES = (
@@ -44,5 +47,8 @@ MODULES = (
     aten_resampling,
     aten_spectral,
     aten_transformer,
+    collectives,
+    library_attention,
+    library_products,
 )
 """The modules whose formulas are registered."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from goodput.formulas.aten_arguments import flag, flags, integer, tensor
+from goodput.formulas.aten_arguments import flag, flags, integer, integers, tensor
 from goodput.formulas.attention import (
     Needed,
     Pairs,
@@ -50,8 +50,11 @@ class Row:
         bottom_right: how the kernel aligns a causal mask; torch's own meaning is top-left.
         mask_type: place of `custom_mask_type`, which replaces `causal`.
         windows: place of the left window; the right one follows. A window of -1 is open.
+        window_list: place of a list of both.
         window: place of `window_size`, how many keys a query sees back from itself.
-        cumulative: place of the cumulative lengths of packed query sequences.
+        cumulative: place of the cumulative lengths of packed query sequences, which those of the
+            keys follow.
+        longest: how many places behind them the longest query stands, then the longest key.
         unseen: places of what hides the true key lengths when it is given (paged caches).
         logsumexp: place of the flag that asks for the row sums; without one they are always made.
         needed: place of the mask of needed gradients (query, key, value, bias).
@@ -67,8 +70,10 @@ class Row:
     bottom_right: bool = False
     mask_type: int = -1
     windows: int = -1
+    window_list: int = -1
     window: int = -1
     cumulative: int = -1
+    longest: int = 2
     unseen: tuple[int, ...] = ()
     logsumexp: int = -1
     needed: int = -1
@@ -132,6 +137,10 @@ BACKWARD: Mapping[str, Row] = {
 """Where each backward operator keeps its arguments."""
 
 
+_ROWS: dict[str, Row] = {}
+"""Of every attention operator with a formula."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Sizes:
     """The operands' sizes, whatever the order of their axes."""
@@ -161,6 +170,36 @@ def _sizes(call: Call, row: Row, query: TensorSpec, key: TensorSpec) -> _Sizes |
     return _Sizes(batch, query.shape[heads], query.shape[tokens], key.shape[tokens], several)
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What shapes say of attention over packed sequences.
+
+    `longest` and `longest_keys` are the longest query and key sequence that the caller states.
+    """
+
+    sequences: int
+    heads: int
+    queries: int
+    keys: int
+    longest: int
+    longest_keys: int
+
+
+def packed_sizes(call: Call, row: Row) -> Packed | None:
+    """The sizes of a call over several packed sequences; None for any other call."""
+    lengths = tensor(call, row.cumulative) if row.cumulative >= 0 else None
+    query, key = tensor(call, row.query), tensor(call, row.query + 1)
+    if lengths is None or lengths.numel <= _ONE_SEQUENCE or query is None or key is None:
+        return None
+    if any(tensor(call, place) for place in row.unseen):
+        return None
+    # Packed sequences are [tokens, heads, head_dim]; some operators give them a batch of one.
+    queries, heads = query.shape[-3:-1]
+    keys, place = key.shape[-3], row.cumulative + row.longest
+    longest, longest_keys = integer(call, place), integer(call, place + 1)
+    return Packed(lengths.numel - 1, heads, queries, keys, longest or queries, longest_keys or keys)
+
+
 def _mask_tensor(call: Call, row: Row) -> TensorSpec | None:
     """The mask; an undefined tensor, as backward operators get for none, has no dimensions."""
     mask = tensor(call, row.mask) if row.mask >= 0 else None
@@ -182,8 +221,21 @@ def _open(side: int | None) -> int | None:
     return None if side is None or side < 0 else side
 
 
-def _structural_pairs(call: Call, row: Row, sizes: _Sizes) -> int | None:
-    """Pairs of one head that the flags leave, before any mask tensor."""
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Which keys a query sees by the flags of a call: as the arguments of `window_pairs`."""
+
+    left: int | None
+    right: int | None
+    bottom_right: bool
+
+    def pairs(self, queries: int, keys: int) -> int:
+        """The pairs of one head of one sequence."""
+        return window_pairs(queries, keys, self.left, self.right, bottom_right=self.bottom_right)
+
+
+def opening(call: Call, row: Row) -> Opening | None:
+    """What the flags of a call leave open, before any mask tensor; None if they are not known."""
     causal = _causal(call, row)
     if causal is None:
         return None
@@ -192,9 +244,17 @@ def _structural_pairs(call: Call, row: Row, sizes: _Sizes) -> int | None:
     if row.windows >= 0:
         left = _open(integer(call, row.windows))
         right = 0 if is_causal else _open(integer(call, row.windows + 1))
+    if row.window_list >= 0 and (both := integers(call, row.window_list)):
+        left, right = _open(both[0]), 0 if is_causal else _open(both[-1])
     if row.window >= 0 and (size := integer(call, row.window)):
         left = size - 1
-    return window_pairs(sizes.queries, sizes.keys, left, right, bottom_right=bottom_right)
+    return Opening(left, right, bottom_right)
+
+
+def _structural_pairs(call: Call, row: Row, sizes: _Sizes) -> int | None:
+    """Pairs of one head that the flags leave, before any mask tensor."""
+    found = opening(call, row)
+    return None if found is None else found.pairs(sizes.queries, sizes.keys)
 
 
 def _pairs(call: Call, row: Row, sizes: _Sizes) -> Pairs | None:
@@ -257,7 +317,7 @@ def _quantized(call: Call, row: Row) -> bool:
 
 
 def _forward(call: Call) -> Work | None:
-    row = FORWARD[call.name]
+    row = _ROWS[call.name]
     operands = _operands(call, row)
     if operands is None:
         return None
@@ -273,7 +333,7 @@ def _forward(call: Call) -> Work | None:
 
 
 def _backward(call: Call) -> Work | None:
-    row = BACKWARD[call.name]
+    row = _ROWS[call.name]
     operands = _operands(call, row)
     if operands is None:
         return None
@@ -297,7 +357,19 @@ def _backward(call: Call) -> Work | None:
     )
 
 
-for _name, _row in FORWARD.items():
-    matrix_operator(_name, operand=_row.query)(register(_name)(_forward))
-for _name, _row in BACKWARD.items():
-    matrix_operator(_name, operand=_row.query)(register(_name)(_backward))
+def register_rows(forward: Mapping[str, Row], backward: Mapping[str, Row]) -> None:
+    """Makes the formulas of attention those of the operators in both tables."""
+    _ROWS.update(forward)
+    _ROWS.update(backward)
+    for name, row in forward.items():
+        matrix_operator(name, operand=row.query)(register(name)(_forward))
+    for name, row in backward.items():
+        matrix_operator(name, operand=row.query)(register(name)(_backward))
+
+
+def row_of(name: str) -> Row | None:
+    """Where the attention operator `name` keeps its arguments; None for any other."""
+    return _ROWS.get(name)
+
+
+register_rows(FORWARD, BACKWARD)

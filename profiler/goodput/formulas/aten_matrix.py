@@ -8,7 +8,7 @@ a trace does not).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -98,15 +98,18 @@ def _sparse_work(call: Call) -> Work | None:
     return product.work
 
 
-def family(*names: str, operand: int = 0, mode: str = "") -> Callable[[Reader], Reader]:
+def family(
+    *names: str, operand: int = 0, mode: str = "", stored: Mapping[str, str] | None = None
+) -> Callable[[Reader], Reader]:
     """A decorator that makes a reader the one of the operators `names`, and so their formula.
 
-    `operand` and `mode` are those of `matrix_operator`.
+    `operand`, `mode` and `stored` are those of `matrix_operator`.
     """
 
     def decorate(reader: Reader) -> Reader:
         _READERS.update(dict.fromkeys(names, reader))
-        matrix_operator(*names, operand=operand, mode=mode)(register(*names)(_work))
+        declared = matrix_operator(*names, operand=operand, mode=mode, stored=stored)
+        declared(register(*names)(_work))
         return reader
 
     return decorate

@@ -79,6 +79,20 @@ def causal_pairs(queries: int, keys: int, *, bottom_right: bool = False) -> int:
     return window_pairs(queries, keys, None, 0, bottom_right=bottom_right)
 
 
+def fullest_packing(tokens: int, longest: int, sequences: int) -> tuple[int, ...]:
+    """The lengths of `sequences` sequences of `tokens` tokens together that make most pairs.
+
+    No sequence has more than `longest` tokens. As many as fit are of that length: pairs grow with
+    the square, so two of middling length make fewer. They may be less than `tokens` together where
+    `longest` and `sequences` do not allow more.
+    """
+    if longest <= 0:
+        return ()
+    whole = min(tokens // longest, sequences)
+    rest = min(tokens - whole * longest, longest) if whole < sequences else 0
+    return (longest,) * whole + ((rest,) if rest else ())
+
+
 def attention(pairs: Pairs, head_dim: int, value_dim: int, *, biased: bool = False) -> Work:
     """The forward pass: `softmax(Q K^T / sqrt(head_dim) + bias) V`.
 

@@ -128,8 +128,9 @@ def check_by_operator(convention: str) -> str:
     if check(convention) not in BY_OPERATOR:
         raise UsageError(
             f"{convention} is a formula on a model's architecture, which operators do not show, so "
-            f"it does not apply here: goodput reconcile hf:config.json gives its number and the "
-            f"way to it; by operator there are {', '.join(BY_OPERATOR)}"
+            f"it does not apply here: goodput count hf:config.json --convention {convention} gives "
+            f"its number, goodput reconcile hf:config.json the way to it; by operator there are "
+            f"{', '.join(BY_OPERATOR)}"
         )
     return convention
 

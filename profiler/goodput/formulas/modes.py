@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from goodput.formulas.registry import Formula
 from goodput.work import Call, TensorSpec
 
 _OPERANDS: dict[str, int] = {}
 _MODES: dict[str, str] = {}
+_STORED: dict[str, Mapping[str, str]] = {}
 _FLOATING = ("float", "bfloat", "complex")
 _REAL_PART = {"complex64": "float32", "complex128": "float64"}
 
 
-def matrix_operator(*names: str, operand: int = 0, mode: str = "") -> Callable[[Formula], Formula]:
+def matrix_operator(
+    *names: str, operand: int = 0, mode: str = "", stored: Mapping[str, str] | None = None
+) -> Callable[[Formula], Formula]:
     """A decorator that declares operators `names` as matrix-class.
 
     Args:
         names: qualified operator names.
         operand: place of the first matrix operand, whose dtype is the operator's mode.
         mode: the mode where it is not the operand's dtype: the operator converts what it is given.
+        stored: the mode of dtypes in which the operator's library stores other numbers.
     """
 
     def decorate(formula: Formula) -> Formula:
         _OPERANDS.update(dict.fromkeys(names, operand))
         _MODES.update(dict.fromkeys(names, mode) if mode else {})
+        _STORED.update(dict.fromkeys(names, stored) if stored else {})
         return formula
 
     return decorate
@@ -58,7 +63,7 @@ def _matrix_mode(call: Call) -> str:
         return ""
     if call.name in _MODES:
         return _MODES[call.name]
-    mode = _real(operand)
+    mode = _STORED.get(call.name, {}).get(operand.dtype, _real(operand))
     return "tf32" if mode == "float32" and call.attributes.get("tf32") is True else mode
 
 

@@ -11,6 +11,8 @@ from goodput.work import Call, Work
 Formula: TypeAlias = Callable[[Call], "Work | None"]
 
 _FORMULAS: dict[str, Formula] = {}
+_UNSEEN: set[str] = set()
+_changes = [0]
 
 
 def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]:
@@ -30,6 +32,8 @@ def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]
                     f"{name} has a formula already; pass replace=True to use yours instead"
                 )
             _FORMULAS[name] = formula
+            _changes[0] += 1
+            _UNSEEN.discard(name)
         return formula
 
     return decorate
@@ -38,6 +42,11 @@ def register(*names: str, replace: bool = False) -> Callable[[Formula], Formula]
 def has_formula(name: str) -> bool:
     """Whether the operator `name` is counted as a whole (what runs inside it is part of it)."""
     return name in _FORMULAS
+
+
+def state() -> object:
+    """What is equal as long as every operator has the same formula."""
+    return _changes[0], len(_FORMULAS)
 
 
 def work_of(call: Call) -> Work | None:
@@ -53,6 +62,16 @@ def work_of(call: Call) -> Work | None:
         return formula(call)
     except (IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         raise FormulaError(f"the formula of {call.name} failed on {call}: {error}") from error
+
+
+def mark_unseen(*names: str) -> None:
+    """Notes that the formulas of the operators `names` were never held against a run of them."""
+    _UNSEEN.update(names)
+
+
+def is_unseen(name: str) -> bool:
+    """Whether the formula of `name` stands on the operator's documentation alone."""
+    return name in _UNSEEN
 
 
 def registered() -> tuple[str, ...]:

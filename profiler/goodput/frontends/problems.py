@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
 
-from goodput.work import Argument, Call, Contraction, TensorSpec
+from goodput.work import Argument, Call, TensorSpec
 from goodput_kernels.convolution import Convolution
-
-_LARGEST = 8
-"""Problems kept of each math mode: enough for whoever measures roofs to choose from."""
-
-_Problem = TypeVar("_Problem", Contraction, Convolution)
 
 # Where image, weight, stride, padding, dilation, transposed, output padding and groups stand in the
 # schema of each operator, -1 where it has none.
@@ -66,12 +60,3 @@ def _each(value: Argument, rank: int, default: int) -> tuple[int, ...] | None:
     if len(whole) != len(values) or len(whole) not in {1, rank}:
         return None
     return whole * (rank // len(whole))
-
-
-def largest(found: Mapping[str, set[_Problem]]) -> tuple[_Problem, ...]:
-    """The problems with most FLOPs, some of each math mode."""
-    return tuple(
-        problem
-        for mode in found.values()
-        for problem in sorted(mode, key=lambda p: -p.flops)[:_LARGEST]
-    )

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import mul
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from goodput.formulas.attention import causal_pairs
+from goodput.frontends.torch_told import Reading
 from goodput.work import Work
 
 
@@ -33,15 +35,25 @@ class Attended:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`unmasked` of `pairs` pairs are open: exact, as both are whole numbers of the same mask."""
+    """`unmasked` of `pairs` pairs are open: exact, as both are whole numbers of the same mask.
+
+    `useful` of the unmasked ones are of tokens that are no padding; None where all are.
+    """
 
     unmasked: int
     pairs: int
+    useful: int | None = None
 
     def of(self, work: Work) -> Work:
         """The work of one product over all pairs, its masked pairs told as padding."""
-        useful = work.flops * self.unmasked // self.pairs
+        kept = self.unmasked if self.useful is None else self.useful
+        useful = work.flops * kept // self.pairs
         return replace(work, flops=useful, padding_flops=work.flops - useful)
+
+    def told_of(self, work: Work) -> int:
+        """FLOPs of one product over all pairs that are open, but for padded tokens."""
+        kept = self.unmasked if self.useful is None else self.useful
+        return work.flops * self.unmasked // self.pairs - work.flops * kept // self.pairs
 
 
 class AttentionWatch(TorchFunctionMode):
@@ -81,13 +93,32 @@ class AttentionWatch(TorchFunctionMode):
             self.current = None
 
 
-def share_of(attended: Attended, open_entries: int | None) -> Share | None:
+def share_of(
+    attended: Attended, open_entries: int | None, reading: Reading | None = None
+) -> Share | None:
     """The open share of the pairs; None where every pair is.
 
     Args:
         attended: the call.
         open_entries: entries of its mask that let a pair through, None without a mask.
+        reading: what is told of padded tokens.
     """
+    share = _masked_share(attended, open_entries)
+    tokens = reading.tokens if reading is not None else None
+    if reading is None or tokens is None:
+        return share
+    if not attended.queries == attended.keys == tokens.longest:
+        return share
+    batch, one = len(tokens.lengths), attended.queries * attended.keys
+    useful = reading.open_pairs(attended.mask, 1)
+    if useful is None:
+        count = causal_pairs if attended.is_causal else mul
+        useful = sum(count(length, length) for length in tokens.lengths)
+    unmasked = batch * one if share is None else share.unmasked * batch * one // share.pairs
+    return Share(unmasked, batch * one, min(useful, unmasked))
+
+
+def _masked_share(attended: Attended, open_entries: int | None) -> Share | None:
     if attended.mask is not None and open_entries is not None and attended.mask.numel():
         return Share(open_entries, attended.mask.numel())
     pairs = attended.queries * attended.keys

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from goodput.formulas.aten_attention import Row, opening, packed_sizes, row_of
+from goodput.formulas.attention import fullest_packing
 from goodput.frontends.torch_private import (
     arguments_of,
+    facts_of,
     is_meta,
     is_zero,
     name_of,
@@ -23,6 +27,7 @@ _DTYPES = {"float8_e4m3fn": "float8_e4m3", "float8_e4m3fnuz": "float8_e4m3"}
 _DTYPES |= {"float8_e5m2fnuz": "float8_e5m2"}
 _NUMBERS = frozenset({bool, int, float, complex})
 _WORDS = frozenset({str, torch.dtype, torch.device, torch.layout, torch.memory_format})
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _CONVOLUTIONS = ("convolution", "conv")
 
 
@@ -31,6 +36,8 @@ class CallTranslator:
 
     def __init__(self) -> None:
         self.unread_masks = 0
+        self.bounded_packings = 0
+        self.mask: torch.Tensor | None = None
         self._pairs: dict[tuple[Any, ...], tuple[torch.Tensor, int]] = {}
 
     def call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> Call:
@@ -40,12 +47,38 @@ class CallTranslator:
         """
         values = self._bound(func, args, kwargs)
         name = name_of(func)
-        return Call(
+        call = Call(
             name=name,
-            inputs=tuple(argument(value) for value in values.values()),
-            outputs=tuple(spec(tensor) for tensor in tensors_in((out,))),
+            inputs=tuple([argument(value) for value in values.values()]),
+            outputs=tuple([spec(tensor) for tensor in tensors_in((out,))]),
             attributes=self._attributes(func, name, values),
         )
+        row = row_of(name)
+        packed = row is not None and self._packed_pairs(call, row, tuple(values.values()))
+        return replace(call, attributes={**call.attributes, **packed}) if packed else call
+
+    def _packed_pairs(self, call: Call, row: Row, values: tuple[Any, ...]) -> dict[str, object]:
+        """The pairs of attention over packed sequences, by their cumulative lengths.
+
+        Where those have no values, the most pairs that sequences of the stated longest can make.
+        """
+        packed = packed_sizes(call, row)
+        opened = opening(call, row) if packed is not None else None
+        if packed is None or opened is None:
+            return {}
+        ends = values[row.cumulative : row.cumulative + 2]
+        queries, keys = (
+            _lengths(one) for one in (ends[0], ends[0] if ends[1] is None else ends[1])
+        )
+        if queries is None or keys is None:
+            self.bounded_packings += 1
+            queries = fullest_packing(packed.queries, packed.longest, packed.sequences)
+            keys = fullest_packing(packed.keys, packed.longest_keys, packed.sequences)
+        pairs = list(zip(queries, keys, strict=False))
+        return {
+            "unmasked_pairs": packed.heads * sum(opened.pairs(*pair) for pair in pairs),
+            "dense_pairs": packed.heads * sum(one * other for one, other in pairs),
+        }
 
     def _bound(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -54,6 +87,7 @@ class CallTranslator:
         }
 
     def _attributes(self, func: Any, name: str, values: Mapping[str, Any]) -> dict[str, object]:
+        self.mask = None
         attributes: dict[str, object] = {}
         if overload_of(func):
             attributes["overload"] = overload_of(func)
@@ -65,6 +99,7 @@ class CallTranslator:
         if first.is_cuda and first.dtype is torch.float32 and _allows_tf32(name):
             attributes["tf32"] = True
         mask = next((m for key in _MASKS if (m := values.get(key)) is not None), None)
+        self.mask = mask if isinstance(mask, torch.Tensor) and mask.dim() else None
         if isinstance(mask, torch.Tensor) and "attention" in name:
             pairs = self._unmasked_pairs(mask, values)
             if pairs is not None:
@@ -106,7 +141,7 @@ def signature(value: Any) -> Any:
         TypeError: the value says more than its shape: it is sparse, or no plain value at all.
     """
     kind = type(value)
-    if kind is torch.Tensor or kind is torch.nn.Parameter:
+    if kind in _PLAIN:
         if value.layout is not torch.strided or value.is_nested:
             raise TypeError("what a sparse or nested tensor holds is no part of its shape")
         return value.shape, value.stride(), value.dtype, is_zero(value), value.is_cuda
@@ -119,12 +154,18 @@ def signature(value: Any) -> Any:
     raise TypeError(f"a {kind.__name__} is no part of a signature")
 
 
+def reads_values(name: str) -> bool:
+    """Whether the work of the operator `name` depends on more than shapes: masks, lengths."""
+    return "attention" in name or row_of(name) is not None
+
+
 def call_key(func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
     """What equal calls are looked up by; None where shapes do not say all."""
-    if "attention" in name_of(func):
+    if reads_values(facts_of(func).name):
         return None
     try:
-        return func, signature(args), signature((*kwargs, *kwargs.values())), signature(result)
+        named = signature((*kwargs, *kwargs.values())) if kwargs else ()
+        return id(func), signature(args), named, signature(result)
     except TypeError:
         return None
 
@@ -173,6 +214,13 @@ def tensors_in(values: Iterable[Any]) -> Iterator[torch.Tensor]:
             yield value
         elif isinstance(value, list | tuple):
             yield from tensors_in(value)
+
+
+def _lengths(ends: Any) -> tuple[int, ...] | None:
+    """The lengths between cumulative ones; None where those have no values."""
+    if not isinstance(ends, torch.Tensor) or is_meta(ends):
+        return None
+    return tuple(int(length) for length in ends.diff().tolist())
 
 
 def _open_entries(mask: torch.Tensor) -> int:

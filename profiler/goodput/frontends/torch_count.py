@@ -21,6 +21,7 @@ from torch.optim.optimizer import (
 )
 
 from goodput.errors import GoodputError, NotMeasuredError, UsageError, typed_line
+from goodput.formulas.told import listening
 from goodput.frontends.counted_step import Count
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_count_devices import (
@@ -28,18 +29,25 @@ from goodput.frontends.torch_count_devices import (
     autocast_here,
     on_cpu,
     open_functions,
+    uncompiled,
 )
 from goodput.frontends.torch_count_modules import hollow, hollow_modules
 from goodput.frontends.torch_count_tensors import HollowTensors
 from goodput.frontends.torch_counter import WorkCounter
-from goodput.frontends.torch_modules import ModuleWatch
+from goodput.frontends.torch_hollow_counter import HollowCounter
+from goodput.frontends.torch_modules import ModuleWatch, root_calls
 from goodput.frontends.torch_places import Surroundings
 from goodput.frontends.torch_private import backward_task
 
 _OURS = str(Path(__file__).parent.parent)
 _TORCH = str(Path(torch.__file__).parent)
 
-_NEEDS_GPU = re.compile("CUDA enabled|NVIDIA driver|CUDA GPUs|HIP GPUs")
+_NEEDS_GPU = re.compile(
+    "CUDA enabled|NVIDIA driver|CUDA GPUs|HIP GPUs|requires CUDA|CUDA support|"
+    "dummy base class (?:Stream|Event)|0 active drivers"
+)
+_NO_RULE = "no fake impl"
+"""How torch says that a custom operator does not tell the shape of its result."""
 
 Inputs: TypeAlias = "tuple[Any, ...] | list[Any] | Mapping[str, Any]"
 
@@ -88,24 +96,32 @@ def count_step(step: Step) -> Count:
         UsageError: the program failed by itself.
     """
     # A module that is there is made hollow first: under the modes that would take longer.
-    with nullcontext() if step.root is None else hollow_modules(step.root):
+    if step.root is None:
         found = on_shapes(lambda: Step(step.call, hollow(step.inputs), step.train))
+    else:
+        with hollow_modules(step.root):
+            made = Step(step.call, hollow(step.inputs), step.train)
+            found = on_shapes(lambda: made, is_hollow=True)
     return found if isinstance(found, Count) else on_values(lambda: step, found)
 
 
-def on_shapes(make: Callable[[], Step]) -> Count | Unshaped:
-    """Counts the step that `make` makes, both on shapes; or why that cannot be."""
+def on_shapes(make: Callable[[], Step], *, is_hollow: bool = False) -> Count | Unshaped:
+    """Counts the step that `make` makes, both on shapes; or why that cannot be.
+
+    `is_hollow` is whether its module, if it is one, was made so already.
+    """
     tensors, watch = HollowTensors(), HollowDevices()
     try:
         with _as_written(), autocast_here(), on_cpu(lambda: tensors.inside), tensors, watch:
             step = make()
-            with hollow_modules(step.root):
-                counter = _settled(step, watch)
+            watch.forward_only = step.root is not None and not step.train
+            with nullcontext() if is_hollow else hollow_modules(step.root):
+                counter = _settled(step, watch, tensors)
     except GoodputError:
         raise
     except Exception as error:  # noqa: BLE001 - the border with the user's program
         return _unshaped(tensors, error)
-    return Count(counter.result(), (*_told(tensors, counter.unread_masks), *counter.warnings))
+    return Count(counter.result(), (*_told(tensors, counter), *counter.warnings))
 
 
 def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
@@ -135,8 +151,9 @@ def _unshaped(tensors: HollowTensors, error: Exception) -> Unshaped:
     operator, reason = tensors.fault[0], typed_line(error)
     if isinstance(error, AssertionError | RuntimeError) and _NEEDS_GPU.search(reason):
         raise UsageError(
-            f"the program asks for a GPU that is not here ({reason}){_place(error)}; its tensors "
-            "may be moved to any device while it is counted, but torch.cuda itself is not there"
+            f"the program asks for a GPU that is not here ({reason}){_place(error)}; moving its "
+            "tensors to one would do, but not to ask torch.cuda or a driver: leave that out of "
+            "what is counted, or count it with goodput run --count-only where a GPU is"
         ) from error
     if not operator and "meta" not in reason:
         raise UsageError(f"the program failed: {reason}{_place(error)}") from error
@@ -154,37 +171,57 @@ def _is_library(file: str) -> bool:
     return file.startswith((_OURS, _TORCH, "<"))
 
 
-def _settled(step: Step, watch: AttentionWatch) -> WorkCounter:
+def _settled(step: Step, watch: AttentionWatch, tensors: HollowTensors) -> WorkCounter:
     """One step as those in a long run are: after optimizers have made their state."""
     optimizers = _Optimizers()
-    counter = _counted(step, watch, optimizers, on_shapes=True)
-    return _counted(step, watch, optimizers, on_shapes=True) if optimizers.stepped else counter
+    counter = _counted(step, watch, optimizers, tensors)
+    return _counted(step, watch, optimizers, tensors) if optimizers.stepped else counter
 
 
 def _counted(
-    step: Step, watch: AttentionWatch, optimizers: _Optimizers, *, on_shapes: bool = False
+    step: Step,
+    watch: AttentionWatch,
+    optimizers: _Optimizers,
+    tensors: HollowTensors | None = None,
 ) -> WorkCounter:
     modules = ModuleWatch(root=step.root)
     around = Surroundings(lambda: modules.current, lambda: optimizers.task)
-    counter = WorkCounter(around, watch, on_shapes=on_shapes)
+    if tensors is None:
+        counter = WorkCounter(around, watch)
+    else:
+        counter = HollowCounter(tensors, around, watch)
     modules.start()
     try:
         with (
             _mode_of(step),
             optimizers.watched(),
             no_collection(),
+            listening(),
+            _calls_told(step, counter),
             counter,
             counter.seeing_launches(),
         ):
             _take(step)
     finally:
         modules.stop()
-    work = counter.result()
-    if work.failure:
-        raise NotMeasuredError(work.failure)
-    if not work.entries:
+    if counter.failure:
+        raise NotMeasuredError(counter.failure)
+    if not counter.calls:
         raise UsageError("the callable ran no operator of torch, so there is nothing to count")
     return counter
+
+
+@contextmanager
+def _calls_told(step: Step, counter: WorkCounter) -> Iterator[None]:
+    """Inside, the counter knows what modules are called with."""
+    if step.root is not None:
+        given = step.inputs
+        named = given if isinstance(given, Mapping) else {}
+        counter.called(step.root, () if named else tuple(given), named)
+        yield
+        return
+    with root_calls(counter.called):
+        yield
 
 
 def _take(step: Step) -> None:
@@ -266,7 +303,7 @@ class _Optimizers:
 @contextmanager
 def _as_written() -> Iterator[None]:
     """Inside, what the program compiled runs as it was written, down to torch's own functions."""
-    with torch.compiler.set_stance("force_eager"), open_functions():
+    with uncompiled(), open_functions():
         yield
 
 
@@ -282,9 +319,9 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _told(tensors: HollowTensors, unread_masks: int) -> tuple[str, ...]:
+def _told(tensors: HollowTensors, counter: WorkCounter) -> tuple[str, ...]:
     """What the user must know of a count on shapes."""
-    told = []
+    told, unread_masks = [], counter.unread_masks
     if tensors.scalars:
         told.append(
             f"the program asked for {tensors.scalars} numbers that nothing computed, such as a "
@@ -295,19 +332,29 @@ def _told(tensors: HollowTensors, unread_masks: int) -> tuple[str, ...]:
             f"{unread_masks} attention calls have a mask that was not computed: every pair of "
             "theirs is counted, which is the most that they can need"
         )
+    if counter.bounded_packings:
+        told.append(
+            f"{counter.bounded_packings} attention calls over packed sequences have lengths that "
+            "were not computed: counted is the most that sequences of the stated longest can need"
+        )
     return tuple(told)
 
 
 def _ran(why: Unshaped) -> str:
-    cause = why.operator or why.reason
-    return f"{cause} depends on values, so the program was run once for real and counted on them"
+    once = "so the program was run once for real and counted on what it computed"
+    if _NO_RULE in why.reason:
+        return (
+            f"{why.operator} has no rule for the shape of its result, {once}; its register_fake "
+            "gives it one"
+        )
+    if why.operator:
+        return f"{why.operator} depends on values, {once}"
+    return f"the program asked for values ({why.reason.rstrip('.')}), {once}"
 
 
 def _failed(why: Unshaped, error: Exception) -> str:
     again = f"{typed_line(error)}{_place(error)}"
     if again.startswith(why.reason):
         return f"the program failed: {again}"
-    return (
-        f"{why.operator or 'the program'} does not run on shapes ({why.reason}), and run for real "
-        f"it failed: {again}"
-    )
+    where = f"at {why.operator} " if why.operator else ""
+    return f"the program failed: {again}; on shapes alone it failed {where}too: {why.reason}"

@@ -14,9 +14,11 @@ import torch
 from torch.nn import functional
 
 from goodput.frontends.torch_attention import AttentionWatch
-from goodput.frontends.torch_private import is_meta, plain_functions
+from goodput.frontends.torch_private import compile_is_used, is_meta, plain_functions
 
 _FUSED_RANK = 4
+_SEQUENCES_RANK = 3
+_LAYERED = frozenset({torch.float32, torch.bfloat16, torch.float16})
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _CPU = torch.device("cpu")
 _STAYS = frozenset({"cpu", "meta"})
@@ -64,7 +66,14 @@ class HollowDevices(AttentionWatch):
     """Answers for the device, keeps attention whole, and does what autocast does to products.
 
     Under autocast only products are converted: other operators keep the dtype of their inputs.
+
+    Attributes:
+        forward_only: whether it is known that no backward pass follows.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forward_only = False
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -81,7 +90,12 @@ class HollowDevices(AttentionWatch):
             return self._lowered(func, types, args, kwargs)
         if func is functional.scaled_dot_product_attention and _is_whole(*args, **kwargs):
             return _attention(*args, **kwargs)
+        if func == torch.lstm and self._is_forward() and _is_layered(*args, **kwargs):
+            return _lstm(*args, **kwargs)
         return super().__torch_function__(func, types, args, kwargs)
+
+    def _is_forward(self) -> bool:
+        return self.forward_only or not torch.is_grad_enabled()
 
     def _lowered(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """`func` in autocast's dtype."""
@@ -166,6 +180,35 @@ def open_functions() -> Iterator[None]:
 
 
 @contextmanager
+def uncompiled() -> Iterator[None]:
+    """Inside, what the program compiled runs as it was written.
+
+    Where nothing is compiled yet, torch's compiler is not loaded for that: it takes seconds.
+    """
+    with ExitStack() as stack:
+
+        def stand() -> None:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+
+        if compile_is_used():
+            stand()
+            yield
+            return
+        original: Any = torch.compile
+
+        def compiled(*args: Any, **kwargs: Any) -> Any:
+            torch.compile = original  # once is enough
+            stand()
+            return original(*args, **kwargs)
+
+        torch.compile = compiled
+        try:
+            yield
+        finally:
+            torch.compile = original
+
+
+@contextmanager
 def autocast_here() -> Iterator[None]:
     """Inside, autocast for a GPU is autocast for the CPU: torch turns it off where it sees none."""
     cls: Any = torch.autocast
@@ -217,3 +260,51 @@ def _attention(
         query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
     )[0]
     return result
+
+
+def _is_layered(source: Any, state: Any, weights: Any, *_: Any) -> bool:
+    """Whether a CPU has one operator for each layer of this LSTM: plain, without projections."""
+    return (
+        isinstance(state, list | tuple)
+        and state[0].shape == state[1].shape
+        and source.dtype in _LAYERED
+        and source.dim() == _SEQUENCES_RANK
+        and all(type(weight) in _PLAIN for weight in weights)
+        and bool(torch.backends.mkldnn.enabled)
+    )
+
+
+def _lstm(  # noqa: PLR0913, PLR0917  # torch's signature
+    source: torch.Tensor,
+    state: tuple[torch.Tensor, torch.Tensor],
+    weights: list[torch.Tensor],
+    has_biases: bool,
+    layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """An LSTM layer by layer; on shapes torch would take it apart, step of time by step of time."""
+    one_layer = torch.ops.aten.mkldnn_rnn_layer
+    size, directions = state[0].shape[-1], 1 + bidirectional
+    group = len(weights) // (layers * directions)
+    hidden, ends = source.transpose(0, 1) if batch_first else source, []
+    for layer in range(layers):
+        made = []
+        for place in range(layer * directions, (layer + 1) * directions):
+            own = weights[place * group : (place + 1) * group]
+            biases = own[2:] if has_biases else [own[0].new_zeros(own[0].shape[:1])] * 2
+            start = [one[place : place + 1] for one in state]
+            reverse, no_sizes = place % directions == 1, ()
+            flags = (has_biases, False, False, False)
+            result = one_layer(
+                hidden, *own[:2], *biases, *start, reverse, no_sizes, 2, size, 1, *flags
+            )
+            made.append(result[0])
+            ends.append(result[1:3])
+        hidden = torch.cat(made, -1) if bidirectional else made[0]
+        if train and dropout and layer + 1 < layers:
+            hidden = functional.dropout(hidden, dropout)
+    last, cells = (torch.cat(one, 0) for one in zip(*ends, strict=True))
+    return hidden.transpose(0, 1) if batch_first else hidden, last, cells

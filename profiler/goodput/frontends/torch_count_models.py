@@ -20,6 +20,9 @@ from goodput.frontends.torch_count import Step, Unshaped, no_collection, on_shap
 DEFAULT_TOKENS = 2048
 """Tokens of a sequence where neither the user nor the config says."""
 
+_CAUSAL = ("ForCausalLM", "LMHeadModel")
+"""How the names of causal language models end, in transformers and in what builds on it."""
+
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _EXPERTS_OF_A_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "top_k_experts")
 
@@ -84,7 +87,27 @@ def _config(file: Path) -> Any:
             f"{file} describes a {fields['model_type']}, which is no causal language model in "
             "transformers; count it as file.py:function"
         )
+    _check_architectures(file, fields)
     return config
+
+
+def _check_architectures(file: Path, fields: dict[str, Any]) -> None:
+    """Whether the model that a config names is the one that would be counted.
+
+    Raises:
+        UsageError: it names only models that are no causal language models.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as NAMES
+
+    named = fields.get("architectures")
+    if not isinstance(named, list) or not named:
+        return
+    causal = (*_CAUSAL, *filter(None, [NAMES.get(fields["model_type"])]))
+    if not any(isinstance(name, str) and name.endswith(causal) for name in named):
+        raise UsageError(
+            f"{file} describes a {', '.join(map(str, named))}, which is no causal language model; "
+            "count it as file.py:function"
+        )
 
 
 def _fields(file: Path) -> dict[str, Any]:

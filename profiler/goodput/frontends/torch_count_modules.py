@@ -27,9 +27,11 @@ def hollow_modules(root: torch.nn.Module | None = None) -> Iterator[None]:
         root: the only module that runs, with what is inside it; without one they are all that live.
     """
     twins: dict[int, torch.Tensor] = {}
+    emptied: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]] = []
     with ExitStack() as stack:
+        stack.callback(_fill, emptied)
         for module in living_modules() if root is None else root.modules():
-            stack.enter_context(_hollow_module(module, twins))
+            _empty(module, twins, emptied)
         for optimizer in living_optimizers() if root is None else ():
             stack.enter_context(_hollow_optimizer(optimizer, twins))
         yield
@@ -51,21 +53,31 @@ def living_optimizers() -> list[torch.optim.Optimizer]:
     return [item for item in gc.get_objects() if issubclass(type(item), torch.optim.Optimizer)]
 
 
-@contextmanager
-def _hollow_module(module: torch.nn.Module, twins: dict[int, torch.Tensor]) -> Iterator[None]:
-    homes: list[dict[str, Any]] = [module._parameters, module._buffers]  # noqa: SLF001 - set as they are
-    before = [dict(home) for home in homes]
-    if not any(_is_real(tensor) for home in homes for tensor in home.values()):
-        yield
+def _empty(
+    module: torch.nn.Module,
+    twins: dict[int, torch.Tensor],
+    emptied: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]],
+) -> None:
+    """Puts twins in the place of a module's own tensors, and what was there into `emptied`."""
+    fields = module.__dict__
+    homes: tuple[dict[str, Any], ...] = (fields["_parameters"], fields["_buffers"])
+    real = [
+        {name: tensor for name, tensor in home.items() if tensor is not None and _is_real(tensor)}
+        for home in homes
+    ]
+    if not any(real):
         return
-    for home in homes:
-        home.update({name: _twin(tensor, twins) for name, tensor in home.items()})
+    for home, own in zip(homes, real, strict=True):
+        emptied.append((module, home, own))
+        home.update({name: _twin(tensor, twins) for name, tensor in own.items()})
     _refresh(module)
-    try:
-        yield
-    finally:
-        for home, old in zip(homes, before, strict=True):
-            home.update(old)
+
+
+def _fill(emptied: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]]) -> None:
+    """Gives modules back what was theirs."""
+    for _, home, own in emptied:
+        home.update(own)
+    for module in {id(module): module for module, _, _ in emptied}.values():
         _refresh(module)
 
 
@@ -114,7 +126,7 @@ def _made(tensor: torch.Tensor) -> torch.Tensor:
     known = not (tensor.is_floating_point() or tensor.is_complex())
     if (known or not tensor.dim()) and not tensor.requires_grad:
         return tensor.detach().clone()
-    twin = tensor.detach().to("meta")
+    twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
     if isinstance(tensor, torch.nn.Parameter):
         return torch.nn.Parameter(twin, tensor.requires_grad)
     return twin.requires_grad_(tensor.requires_grad)

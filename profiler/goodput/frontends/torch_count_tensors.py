@@ -17,10 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from goodput.errors import typed_line
 from goodput.frontends.torch_calls import signature, tensors_in
 from goodput.frontends.torch_private import (
+    Facts,
     arguments_of,
+    facts_of,
+    is_fake,
+    is_meta,
     name_of,
     plain_functions,
-    shares_memory,
     written_arguments,
 )
 
@@ -65,6 +68,8 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         scalars: the operators whose value was asked for and given as NaN.
         bytes: bytes of all tensors that the program asked for by name (not of results).
         inside: whether an operator runs, so that tensors must say where they really are.
+        key: equal for calls of one operator on equal shapes, of the last call; None where shapes
+            do not say all.
     """
 
     supports_higher_order_operators = True
@@ -75,6 +80,7 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         self.scalars = 0
         self.bytes = 0
         self.inside = False
+        self.key: Any = None
         self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._emptied: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -95,8 +101,11 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args)
-        if any(kind not in _PLAIN for kind in types):
-            return NotImplemented  # a tensor subclass: what it does inside comes back here
+        for kind in types:
+            if kind not in _PLAIN:
+                if is_fake(kind):
+                    return func(*args, **kwargs)  # torch asks itself for shapes
+                return NotImplemented  # a tensor subclass: what it does inside comes back here
         outside, self.inside = self.inside, True
         try:
             with plain_functions():
@@ -123,10 +132,12 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         return made, sums, torch.empty_like(sums)
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+        self.key = None
         hollow, real = _kinds(args, kwargs)
-        name = name_of(func)
+        facts = facts_of(func)
+        name = facts.name
         if hollow and not real and "device" not in kwargs and name != "aten::_local_scalar_dense":
-            return self._on_hollow(func, args, kwargs)
+            return self._on_hollow(facts, func, args, kwargs)
         if hollow:
             if name == "aten::_local_scalar_dense":
                 return self._value(args[0])
@@ -135,15 +146,16 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
             return self._new(func, name, args, kwargs)
         return self._on_values(func, name, args, kwargs)
 
-    def _on_hollow(self, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+    def _on_hollow(self, facts: Facts, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
         """`func` on hollow tensors alone: torch works out each shape once."""
-        if not _makes_new(func):
-            return func(*args, **kwargs)
         try:
-            named = signature((*kwargs, *kwargs.values()))
+            named = signature((*kwargs, *kwargs.values())) if kwargs else ()
             # Whole numbers over a number are of the default dtype.
-            key = func, signature(args), named, torch.get_default_dtype()
+            key = id(func), signature(args), named, torch.get_default_dtype()
         except TypeError:
+            return func(*args, **kwargs)
+        self.key = key
+        if not facts.makes_new:
             return func(*args, **kwargs)
         made = _MADE.get(key)
         if made is None:
@@ -268,11 +280,15 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
 def _kinds(args: tuple[Any, ...], kwargs: _Kwargs) -> tuple[bool, bool]:
     """Whether there is a hollow tensor among the arguments, and whether a real one."""
     hollow = real = False
-    for tensor in tensors_in((*args, *kwargs.values()) if kwargs else args):
-        if tensor.is_meta:
-            hollow = True
-        else:
-            real = True
+    for value in (*args, *kwargs.values()) if kwargs else args:
+        if isinstance(value, torch.Tensor):
+            if is_meta(value):
+                hollow = True
+            else:
+                real = True
+        elif isinstance(value, list | tuple):
+            inner = _kinds(tuple(value), {})
+            hollow, real = hollow or inner[0], real or inner[1]
     return hollow, real
 
 
@@ -338,12 +354,6 @@ def _fits(func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> bool:
     except (RuntimeError, NotImplementedError):
         return True  # its size depends on values, which are there
     return all(tensor.numel() <= _COMPUTED for tensor in tensors_in((result,)))
-
-
-@cache
-def _makes_new(func: Any) -> bool:
-    """Whether the result of `func` is one tensor with memory of its own."""
-    return not shares_memory(func)
 
 
 @cache

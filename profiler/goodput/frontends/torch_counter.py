@@ -6,9 +6,9 @@ goes on uncounted and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,21 +18,35 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
 from goodput.errors import typed_line
+from goodput.formulas.aten_attention import row_of
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
-from goodput.frontends.problems import convolution_of, largest
+from goodput.frontends.problems import convolution_of
 from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
-from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, tensors_in
-from goodput.frontends.torch_formulas import torch_formulas, torch_work
+from goodput.frontends.torch_calls import (
+    CallTranslator,
+    call_key,
+    part_of,
+    tensors_in,
+)
+from goodput.frontends.torch_counted import (
+    Counted,
+    known_now,
+    largest,
+    torch_formulas,
+    torch_work,
+)
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_places import Places, Surroundings
 from goodput.frontends.torch_private import (
     body_of,
     close_function_mode,
     composite_key,
+    facts_of,
     hidden_modes,
+    is_fake,
     is_zero,
     last_sequence,
     name_of,
@@ -44,31 +58,17 @@ from goodput.frontends.torch_private import (
     pop_mode,
     push_mode,
 )
+from goodput.frontends.torch_tangents import ZERO_MAKERS, ZeroTangents, useless
+from goodput.frontends.torch_told import Reading, ToldReader
 from goodput.frontends.triton_launches import Launched, LaunchWatch
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
-from goodput.work import Call, Contraction, TensorSpec, Work
-from goodput_kernels.convolution import Convolution
+from goodput.work import Call, Work
 
 _WATCHED = PRODUCTS | SOFTMAXES
 _SILENT = frozenset({"profiler", "prim"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """What calls with one signature are and do, but for where they stand.
-
-    `tensors` are those of the operators that attention written by hand is told by; else ().
-    """
-
-    operator: str
-    tensors: tuple[TensorSpec, ...]
-    shapes: str
-    mode: str
-    work: Work | None
-    product: Contraction | None
-    convolution: Convolution | None
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its own base hook
@@ -77,36 +77,33 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     Args:
         surroundings: what runs around an operator.
         watch: knows the attention call that runs; without one, the counter's own does.
+
+    Attributes:
         on_shapes: whether nothing is computed, so that operators of the program's own are run as
             their bodies are written and Triton kernels are not launched.
     """
 
     supports_higher_order_operators = True
+    on_shapes = False
 
-    def __init__(
-        self,
-        surroundings: Surroundings,
-        watch: AttentionWatch | None = None,
-        *,
-        on_shapes: bool = False,
-    ) -> None:
+    def __init__(self, surroundings: Surroundings, watch: AttentionWatch | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._places = Places(surroundings)
         self._translator = CallTranslator()
         self._entries: list[WorkEntry] = []
         self._composites: dict[Any, bool] = {}
-        self._known: dict[Any, _Counted] = {}
-        self._contractions: dict[str, set[Contraction]] = {}
-        self._convolutions: dict[str, set[Convolution]] = {}
+        self._known = known_now()
         self._watch = watch or AttentionWatch()
         self._share_of_node: dict[int, Share] = {}
         self._hand_written = HandWritten()
+        self._zeros = ZeroTangents()
+        self._told = ToldReader()
+        self._reading_of_node: dict[int, Reading] = {}
         self.failure = ""
         self._own_error: Exception | None = None
-        self._on_shapes = on_shapes
-        self._launches = LaunchWatch(launching=not on_shapes)
+        self._launches = LaunchWatch(launching=not self.on_shapes)
         self._launched_kernels = 0
-        self._told: dict[str, None] = {}
+        self._remarks: dict[str, None] = {}
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
@@ -159,45 +156,77 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         return self._translator.unread_masks
 
     @property
+    def bounded_packings(self) -> int:
+        """Attention calls over packed sequences whose lengths are not known."""
+        return self._translator.bounded_packings
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on Triton kernels, each once."""
-        return tuple(self._told)
+        return tuple(self._remarks)
+
+    @property
+    def calls(self) -> int:
+        """Operator calls counted until now."""
+        return len(self._entries)
 
     def result(self) -> WorkPass:
         """What was counted."""
         return WorkPass(
             tuple(self._entries),
-            largest(self._contractions),
-            largest(self._convolutions),
+            largest(entry.product for entry in self._entries),
+            largest(entry.convolution for entry in self._entries),
             self.failure,
             self._hand_written.modules,
+            self._told.sentences,
         )
+
+    def called(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """A module that no other contains is called: it may be told which tokens are padding."""
+        self._told.called(module, args, kwargs)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Runs `func` and counts it."""
-        kwargs = kwargs or {}
+        return self._dispatched(func, types, args, kwargs or {})
+
+    def _dispatched(
+        self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if self.failure:
             with hidden_modes():
                 return func(*args, **kwargs)
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs)
-        if any(kind not in (torch.Tensor, torch.nn.Parameter) for kind in types):
-            return NotImplemented  # a tensor subclass: what it does inside comes back here
+        for kind in types:
+            if kind not in _PLAIN:
+                # Torch asks itself for shapes, so nothing runs; or a tensor subclass, where what
+                # it does inside comes back here.
+                return func(*args, **kwargs) if is_fake(kind) else NotImplemented
+        if facts_of(func).namespace in _SILENT:
+            return self._run(self._below(func), func, args, kwargs)
         result = self._in_parts(func, args, kwargs)
-        if result is not NotImplemented:
-            return result
+        return self._whole(func, args, kwargs) if result is NotImplemented else result
+
+    def _whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs `func` and counts it as one call."""
         launched = self._launched_kernels
-        result = self._run(func, func, args, kwargs)
-        if launched != self._launched_kernels and not self._has_formula(func):
+        result = self._run(self._below(func), func, args, kwargs)
+        if self.failure or (launched != self._launched_kernels and not self._has_formula(func)):
             return result  # what it launched is counted
-        if func.namespace not in _SILENT and not self.failure:
-            try:
-                self._count(func, args, kwargs, result)
-            except Exception as error:  # noqa: BLE001 - a formula may be the user's own code
-                self.failure = f"counting {name_of(func)} failed: {typed_line(error)}"
+        try:
+            self._count(func, args, kwargs, result)
+        except Exception as error:  # noqa: BLE001 - a formula may be the user's own code
+            self.failure = f"counting {name_of(func)} failed: {typed_line(error)}"
         return result
+
+    def _below(self, func: Any) -> Callable[..., Any]:
+        """What runs `func` as it would run without this mode."""
+        found: Callable[..., Any] = func
+        return found
 
     def _run(
         self, attempt: Callable[..., Any], func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -230,13 +259,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def _in_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What an operator gives whose parts are counted; NotImplemented for any other."""
-        if func.namespace in _SILENT:
-            return NotImplemented
         if self._is_composite(func, args):
             result = self._run(partial(self._decomposed, func), func, args, kwargs)
             if result is not NotImplemented:
                 return result
-        return self._as_written(func, args, kwargs) if self._on_shapes else NotImplemented
+        return self._as_written(func, args, kwargs) if self.on_shapes else NotImplemented
 
     def _as_written(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An operator of the program's own as the Triton kernels and operators in its body.
@@ -274,16 +301,16 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 self.failure = f"counting {call.name} failed: {typed_line(error)}"
                 return
         else:
-            self._told.update(dict.fromkeys(launched.warnings))
+            self._remarks.update(dict.fromkeys(launched.warnings))
         mode = launched.mode or mode_of(call)
         shapes = shapes_text(call.inputs)
-        self._note(_Counted(call.name, (), shapes, mode, work, None, None))
+        self._note(Counted(call.name, (), shapes, mode, work, None, None))
 
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
         """Inference mode and control flow hand over composites whole."""
-        composite = self._composites.get(func)
+        composite = self._composites.get(id(func))
         if composite is None:
-            composite = self._composites[func] = not self._has_formula(
+            composite = self._composites[id(func)] = not self._has_formula(
                 func
             ) and func.has_kernel_for_dispatch_key(composite_key)
         return composite and not any(tensor.is_nested for tensor in tensors_in(args))
@@ -310,7 +337,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def _count(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
         """Notes one call; what equal calls do is worked out once."""
         with plain_functions():
-            key = call_key(func, args, kwargs, result)
+            key = self._key(func, args, kwargs, result)
             if key is None and any(tensor.is_nested for tensor in tensors_in(args)):
                 self._count_parts(func, args, kwargs)
                 return
@@ -319,7 +346,16 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 counted = self._counted(func, args, kwargs, result)
                 if key is not None:
                     self._known[key] = counted
+            name = counted.operator
+            if name in ZERO_MAKERS:
+                self._zeros.made(name, result)
+            elif self._zeros and counted.product is not None and self._zeros.among(args):
+                counted = replace(counted, work=useless(counted.work))
         self._note(counted)
+
+    def _key(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
+        """What equal calls are looked up by; None where shapes do not say all."""
+        return call_key(func, args, kwargs, result)
 
     def _count_parts(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> None:
         """Counts an operator on nested tensors as the ones that it does on each of their parts."""
@@ -334,33 +370,33 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 self._note(self._described(Call(name_of(func)), work_of(Call(name_of(func)))))
                 return
 
-    def _counted(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> _Counted:
+    def _counted(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Counted:
         call = self._translator.call(func, args, kwargs, result)
         work = work_of(call)
         if work is None and not has_formula(call.name):
             work = torch_work(func, args, kwargs, result, call)
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
-        return self._described(call, work)
+        told_flops = 0
+        reading = self._reading_here(self._places.now()[0]) if work and row_of(call.name) else None
+        if work is not None and reading is not None:
+            kept = reading.of_attention(work, call, self._translator.mask)
+            work, told_flops = kept, work.flops - kept.flops
+        return self._described(call, work, told_flops)
 
-    def _described(self, call: Call, work: Work | None) -> _Counted:
-        contraction = contraction_of(call)
-        if contraction is not None:
-            self._contractions.setdefault(contraction.mode, set()).add(contraction)
-        convolution = convolution_of(call)
-        if convolution is not None:
-            self._convolutions.setdefault(convolution.mode, set()).add(convolution)
-        return _Counted(
+    def _described(self, call: Call, work: Work | None, told_flops: int = 0) -> Counted:
+        return Counted(
             call.name,
             call.tensors if call.name in _WATCHED else (),
             shapes_text(call.inputs),
             mode_of(call),
             work,
-            contraction,
-            convolution,
+            contraction_of(call),
+            convolution_of(call),
+            told_flops,
         )
 
-    def _attention_share(self) -> Share | None:
+    def _attention_share(self, reading: Reading | None) -> Share | None:
         """The open share of the attention that the product at hand belongs to, if any.
 
         A forward product is told by the call around it, a backward one by its forward product.
@@ -372,17 +408,16 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         mask = attended.mask
         with plain_functions():
             entries = None if mask is None else self._translator.open_entries(mask)
-        share = share_of(attended, entries)
+        share = share_of(attended, entries, reading)
         if share is not None and torch.is_grad_enabled():
             self._share_of_node[last_sequence()] = share
         return share
 
-    def _note(self, counted: _Counted) -> None:
-        work = counted.work
-        if work is not None and counted.operator in PRODUCTS:
-            share = self._attention_share()
-            work = share.of(work) if share is not None else work
+    def _note(self, counted: Counted) -> None:
         phase, module = self._places.now()
+        work, told_flops = counted.work, counted.told_flops
+        if work is not None and work.flops and phase is not Phase.OPTIMIZER:
+            work, told_flops = self._useful(counted, work, phase)
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
         self._entries.append(
@@ -395,5 +430,33 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 work=work,
                 product=counted.product,
                 convolution=counted.convolution,
+                told_flops=told_flops,
             )
         )
+
+    def _useful(self, counted: Counted, work: Work, phase: Phase) -> tuple[Work, int]:
+        """The work of a product with what is masked or told to be useless as padding, and the told.
+
+        What is told of a backward product was told before its forward one.
+        """
+        reading = self._reading_here(phase)
+        if counted.operator in PRODUCTS:
+            share = self._attention_share(reading)
+            if share is not None:
+                return share.of(work), share.told_of(work)
+        if reading is None:
+            return work, counted.told_flops
+        kept = reading.of(work, counted.product, backward=phase is Phase.BACKWARD)
+        return kept, counted.told_flops + work.flops - kept.flops
+
+    def _reading_here(self, phase: Phase) -> Reading | None:
+        if phase is Phase.FORWARD:
+            reading = self._told.current()
+            if reading is not None:
+                self._reading_of_node[last_sequence()] = reading
+            return reading
+        if not self._reading_of_node:
+            return None
+        sequence = node_sequence()
+        own = self._reading_of_node.get(sequence) if sequence is not None else None
+        return own or self._told.current()

@@ -8,8 +8,9 @@ from __future__ import annotations
 import gc
 import threading
 import warnings
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import torch
 from torch.nn.modules.module import (
@@ -72,6 +73,31 @@ def _free(name: str, taken: set[str]) -> str:
         free = f"{name}#{number}"
     taken.add(free)
     return free
+
+
+ModuleCall: TypeAlias = Callable[["torch.nn.Module", tuple[Any, ...], dict[str, Any]], None]
+
+
+@contextmanager
+def root_calls(told: ModuleCall) -> Iterator[None]:
+    """Inside, `told` hears of each call of a module that no other module made."""
+    cls: Any = torch.nn.Module
+    original, depth = cls.__call__, [0]
+
+    def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if not depth[0]:
+            told(module, args, kwargs)
+        depth[0] += 1
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            depth[0] -= 1
+
+    cls.__call__ = call
+    try:
+        yield
+    finally:
+        cls.__call__ = original
 
 
 class ModuleWatch:

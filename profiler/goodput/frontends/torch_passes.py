@@ -107,8 +107,12 @@ class TorchCounter:
         counted, self._mode = self._mode.result(), None
         return counted
 
-    def resume(self) -> None:
+    def resume(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         """A root call begins."""
+        if self._mode is not None:
+            self._mode.called(module, args, kwargs)
         if self._by_calls and self._mode is not None and not self._is_open:
             self._open(self._mode)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -106,9 +107,14 @@ is_meta: Callable[[torch.Tensor], bool] = _modes.TensorBase.is_meta.__get__
 """Whether a tensor has no memory, whatever it may say of itself (a hollow one says that it has)."""
 
 
-def is_zero(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is a zero that takes no memory (a forward-mode tangent)."""
-    return bool(tensor._is_zerotensor())
+is_zero: Callable[[torch.Tensor], bool] = _modes.TensorBase._is_zerotensor
+"""Whether a tensor is a zero that takes no memory (a forward-mode tangent)."""
+
+
+def is_fake(kind: type) -> bool:
+    """Whether tensors of a class are those by which torch works out shapes for itself."""
+    fake: Any = sys.modules.get("torch._subclasses.fake_tensor")
+    return fake is not None and issubclass(kind, fake.FakeTensor)
 
 
 def nonzero(tensor: torch.Tensor) -> int:
@@ -145,6 +151,38 @@ def body_of(operator: Any) -> Callable[..., Any] | None:
 def version_of(tensor: torch.Tensor) -> int:
     """How often a tensor was written in place."""
     return -1 if tensor.is_inference() else int(tensor._version)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """What is asked of an operator at each of its calls.
+
+    Attributes:
+        operator: itself, kept so that its `id` stays its own.
+        name: its qualified name without its overload.
+        namespace: the first part of that.
+        makes_new: whether its result has memory of its own.
+    """
+
+    operator: Any
+    name: str
+    namespace: str
+    makes_new: bool
+
+
+_FACTS: dict[int, Facts] = {}
+"""By the operator's `id`: an operator's own hash is slow, and asked for often."""
+
+
+def facts_of(operator: Any) -> Facts:
+    """The facts of an operator."""
+    found = _FACTS.get(id(operator))
+    if found is None:
+        name = str(operator._schema.name)
+        made = not any(item.alias_info is not None for item in operator._schema.arguments)
+        found = Facts(operator, name, name.partition("::")[0], made)
+        _FACTS[id(operator)] = found
+    return found
 
 
 @cache
@@ -197,12 +235,6 @@ def loops() -> dict[str, Callable[..., Any]]:
         "associative_scan": associative_scan,
         "while_loop": while_loop_dense,
     }
-
-
-@cache
-def shares_memory(operator: Any) -> bool:
-    """Whether an operator writes to an argument or gives one back in another form."""
-    return any(item.alias_info is not None for item in operator._schema.arguments)
 
 
 def packet_of(operator: Any) -> Any:

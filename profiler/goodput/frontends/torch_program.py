@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from goodput.formulas import told
 from goodput.frontends import torch_device
 from goodput.frontends.measured import Measured
 from goodput.frontends.step_instruments import (
@@ -61,6 +62,7 @@ class TorchProgram:
     def attach(self) -> None:
         """Starts to look for steps. Torch must be imported."""
         quiet_kineto()
+        told.listen()
         self._finder.install()
         self._guard.install()
         # A forked worker is another program: nothing of it is measured or ended by us.
@@ -85,6 +87,7 @@ class TorchProgram:
         """Takes everything off and says what was measured."""
         results = self._passes.finish()
         self._detach()
+        told.forget()
         return Measured(
             results=results,
             trace_path=self._trace_path if self._profiler.written else None,

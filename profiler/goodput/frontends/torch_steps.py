@@ -31,7 +31,9 @@ micro-batches than that are rarely accumulated, and a later optimizer step still
 class AroundCalls(Protocol):
     """What wants to know of root calls: they are the only code sure to end as it began."""
 
-    def resume(self) -> None:
+    def resume(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         """A root call begins."""
 
     def suspend(self) -> None:
@@ -181,7 +183,7 @@ class StepFinder:
     ) -> None:
         try:
             self._count_call(module, args, kwargs)
-            self._around.resume()
+            self._around.resume(module, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the border with the user's program
             self._on_fault(error)
 

@@ -76,6 +76,7 @@ def recording_of(
             *warnings,
             *hand_written(results.work.hand_written),
             *_two_counts(trace, measured),
+            *results.work.told,
         ),
         environment={
             **measured.environment,

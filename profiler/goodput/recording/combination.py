@@ -83,6 +83,7 @@ def _work_of_all(passes: list[WorkPass]) -> WorkPass:
         convolutions=tuple(problem for one in passes for problem in one.convolutions),
         failure="; ".join(dict.fromkeys(one.failure for one in passes if one.failure)),
         hand_written=tuple(dict.fromkeys(name for one in passes for name in one.hand_written)),
+        told=tuple(dict.fromkeys(sentence for one in passes for sentence in one.told)),
     )
 
 

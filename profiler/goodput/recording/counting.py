@@ -147,7 +147,8 @@ def _check_size(target: Target, found: Unshaped) -> None:
         raise NotMeasuredError(
             f"{target.title} does not run on shapes alone ({found.operator}: {found.reason}), and "
             f"its tensors of more than {si(_REAL_BYTES, 'B')} are too large to run it for real; "
-            "count a smaller batch or model, or give what decides by values fixed numbers"
+            "count a smaller batch or model, give what decides by values fixed numbers, or give a "
+            "custom operator a rule for its shapes with register_fake"
         )
 
 
@@ -161,7 +162,7 @@ def _recording(title: str, framework: str, count: Count) -> Recording:
         basis=COUNTED,
         tokens_per_step=tokens,
         work=count.work,
-        warnings=(*count.warnings, *_hand_written(framework, count)),
+        warnings=(*count.warnings, *_hand_written(framework, count), *count.work.told),
         environment=_environment(framework),
         count_only=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from goodput.renderers.beyond import beyond_table
 from goodput.renderers.devices import devices_table
 from goodput.renderers.headline import headline
 from goodput.renderers.honesty import honesty
@@ -31,6 +32,7 @@ def content_of(report: Report, now: datetime | None = None) -> Content:
     """The words of `report`; `now` tells how old its capacity is."""
     tables = (
         ladder_table(report),
+        beyond_table(report),
         devices_table(report),
         operators_table(report),
         module_table(report),

@@ -57,14 +57,17 @@ def _untimed_step(report: Report) -> list[tuple[str, str]]:
     ratios = ("program goodput", f"{UNKNOWN} (no undisturbed step was timed; nor MFU and HFU)")
     return [
         ("useful", _useful(report.totals)),
-        *_other_work(report.totals),
+        *_other_work(report.totals, formula=bool(report.rows_convention)),
         ("times", untimed),
         ratios,
     ]
 
 
-def _other_work(totals: Totals) -> list[tuple[str, str]]:
-    """What a step needs beside useful FLOPs, for a report whose tables have no times to tell."""
+def _other_work(totals: Totals, *, formula: bool = False) -> list[tuple[str, str]]:
+    """What a step needs beside useful FLOPs, for a report whose tables have no times to tell.
+
+    `formula` is whether the useful FLOPs are a formula's, so that the difference says nothing.
+    """
     if totals.useful_flops is None:
         return []
     parts = [
@@ -73,7 +76,7 @@ def _other_work(totals: Totals) -> list[tuple[str, str]]:
         f"at least {si(totals.bytes, 'B')} moved",
     ]
     again = (totals.executed_flops or 0.0) - totals.useful_flops
-    if again:
+    if again > 0 and not formula:
         parts.insert(0, f"recompute and padding {si(again, 'FLOP')}")
     lines = [("beside it", ", ".join(parts))]
     if totals.ideal_seconds is not None:

@@ -11,12 +11,15 @@ import goodput.formulas.aten
 import goodput.formulas.lax  # noqa: F401 - they register the formulas that reasons speak of
 from goodput.capacity.profile import Capacity
 from goodput.errors import NotMeasuredError
-from goodput.formulas.registry import has_formula
+from goodput.formulas.conventions import EXACT
+from goodput.formulas.registry import has_formula, is_unseen
 from goodput.report import counts, limits
+from goodput.report.bare import BareStep
+from goodput.report.beyond import beyond
 from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
-from goodput.report.model import NO_ROOF, Coverage, Report, UnmodelledOperator
+from goodput.report.model import NO_ROOF, Beyond, Coverage, Report, UnmodelledOperator
 from goodput.report.needs import shape_rates
 from goodput.report.totals import modelled_calls_share, step_of, totals_of, uncounted
 from goodput.trace.recording import Recording
@@ -79,6 +82,7 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
         modules=module_tree(trace, costs, steps),
         coverage=_coverage(recording, costs, wall, split.absent, split.scale),
         title=recording.program,
+        beyond=_beyond(recording, convention),
         warnings=_warnings(recording, capacity, split.scale)
         + tuple(suspect.sentence() for suspect in above if suspect.exempt),
         errors=limits.headline_error(totals.program_goodput, capacity)
@@ -88,6 +92,8 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
 
 def _counted(recording: Recording, capacity: Capacity | None, convention: str, by: str) -> Report:
     """What counts and step times say without profiled steps: no operator times and no ladder."""
+    if capacity is None and recording.work.entries and not recording.wall_seconds:
+        return _bare(recording, convention, by)
     trace, calls = counts.counted(recording), counts.calls_of(recording)
     trace, costs = counts.of_all_calls(trace, costs_of(trace, capacity, convention), calls)
     wall = recording.step_seconds
@@ -108,9 +114,48 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
         modules=counts.module_tree(trace, costs, calls),
         coverage=counts.coverage(recording, trace, costs, calls),
         title=recording.program,
+        beyond=_beyond(recording, convention),
         warnings=_warnings(recording, capacity, 1.0),
         errors=limits.headline_error(totals.program_goodput, capacity),
     )
+
+
+def _bare(recording: Recording, convention: str, by: str) -> Report:
+    """What counts say by themselves, without a roof and without a time."""
+    step, trace = BareStep(recording.work, convention), recording.trace
+    return Report(
+        device=trace.device,
+        environment={**trace.environment, **recording.environment},
+        convention=convention,
+        capacity=None,
+        step=step_of(recording),
+        totals=step.totals,
+        ladder=(),
+        operators=step.rows_by(by),
+        modules=step.modules,
+        coverage=counts.bare_coverage(recording, step),
+        title=recording.program,
+        beyond=_beyond(recording, convention),
+        warnings=_warnings(recording, None, 1.0),
+    )
+
+
+def _unseen(recording: Recording) -> list[str]:
+    """A sentence on operators whose formulas were never held against a run of them."""
+    ran = {entry.operator for entry in recording.work.entries} | set(recording.trace.strings)
+    names = sorted(name for name in ran if is_unseen(name))
+    if not names:
+        return []
+    sentence = (
+        f"{', '.join(names)}: counted by what their libraries document of their arguments; goodput "
+        "was never tested on a run of them"
+    )
+    return [sentence]
+
+
+def _beyond(recording: Recording, convention: str) -> tuple[Beyond, ...]:
+    """What the counted step executes beyond its useful FLOPs, by the exact convention alone."""
+    return beyond(recording.work.entries) if convention == EXACT else ()
 
 
 def _host_share(trace: Trace, costs: Costs) -> float:
@@ -171,6 +216,7 @@ def _reason(trace: Trace, table: Invocations, row: int) -> str:
 
 def _warnings(recording: Recording, capacity: Capacity | None, scale: float) -> tuple[str, ...]:
     found = list(recording.warnings) + list(recording.trace.warnings)
+    found += _unseen(recording)
     walls = recording.wall_seconds
     ratio = statistics.fmean(walls) / statistics.median(walls) if walls else 1.0
     if ratio > SKEWED:

@@ -22,6 +22,9 @@ PREEMPTED_FACTOR = 3.0
 ShapeRates: TypeAlias = Mapping[tuple[str, str], float]
 """FLOP/s by operator and shapes, the texts of the invocation table."""
 
+_FEW = 256
+"""Rows up to which they are grouped one by one."""
+
 # A mix needs a clear majority one way to be read-only; 1:1 and 2:1 both behave like a copy.
 _READ_ONLY_SHARE = 0.9
 
@@ -81,6 +84,8 @@ def group_of(invocations: Invocations, *columns: str) -> tuple[Integers, Integer
     if not len(invocations):
         empty = np.zeros(0, dtype=np.int64)
         return empty, empty
+    if len(invocations) <= _FEW:
+        return _group_of_few(invocations, columns)
     number = np.zeros(len(invocations), dtype=np.int64)
     for column in columns:
         _, values = np.unique(getattr(invocations, column), return_inverse=True)
@@ -88,6 +93,16 @@ def group_of(invocations: Invocations, *columns: str) -> tuple[Integers, Integer
     first = np.full(int(number.max()) + 1, -1, dtype=np.int64)
     first[number[::-1]] = np.arange(len(number) - 1, -1, -1)
     return number, first
+
+
+def _group_of_few(invocations: Invocations, columns: tuple[str, ...]) -> tuple[Integers, Integers]:
+    """The same for so few rows that starting numpy's sorts takes longer than to look them up."""
+    keys = list(zip(*(getattr(invocations, column).tolist() for column in columns), strict=True))
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    first = [-1] * len(numbers)
+    for row in range(len(keys) - 1, -1, -1):
+        first[numbers[keys[row]]] = row
+    return np.array([numbers[key] for key in keys], np.int64), np.array(first, np.int64)
 
 
 def median_by(groups: Integers, values: Floats) -> Floats:
@@ -122,6 +137,8 @@ def costs_of(
         UsageError: no convention has that name.
     """
     table = trace.invocations
+    if capacity is None and not trace.steps:
+        return _untimed(trace, convention)
     groups, _ = group_of(table, "operator", "shapes", "mode", "phase")
     seconds = median_by(groups, table.device_seconds)
     preempted = np.maximum(table.device_seconds - PREEMPTED_FACTOR * seconds, 0.0)
@@ -154,6 +171,32 @@ def costs_of(
         bound=bound.astype(np.int64),
         roof=roof,
         at_shape=executed / _rates_by_row(trace, shape_rates or {}),
+    )
+
+
+def _untimed(trace: Trace, convention: str) -> Costs:
+    """The columns of calls that took no time and are held against nothing: their FLOPs alone."""
+    table = trace.invocations
+    useful, recompute, padding = _flops(trace, convention)
+    none = np.zeros(len(table))
+    unknown = np.full(len(table), np.nan)
+    bound = np.full(len(table), int(Bound.UNMODELLED), dtype=np.int64)
+    bound[table.kind == Kind.COMMUNICATION] = int(Bound.COMMUNICATION)
+    return Costs(
+        seconds=none,
+        preempted=none,
+        known=np.zeros(len(table), dtype=np.bool_),
+        useful_flops=useful,
+        executed_flops=useful + recompute + padding,
+        useful=none,
+        recompute=none,
+        padding=none,
+        vector=none,
+        memory=none,
+        ideal=unknown,
+        bound=bound,
+        roof=unknown,
+        at_shape=unknown,
     )
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from goodput.formulas.lax_collective import COLLECTIVES
-from goodput.formulas.registry import has_formula
+from goodput.report.bare import BareStep, communicates, no_work
 from goodput.report.costs import Bound, Costs, group_of
 from goodput.report.groups import ancestry, names_of, natural_key, view_columns
 from goodput.report.model import NO_ROOF, RUNGS, Coverage, OperatorRow, UnmodelledOperator
@@ -19,8 +18,6 @@ from goodput.report.totals import modelled_calls_share
 from goodput.trace.recording import COUNTED, Recording
 from goodput.trace.table import (
     WORK_COLUMNS,
-    Flags,
-    Floats,
     Integers,
     Invocations,
     Kind,
@@ -31,7 +28,6 @@ from goodput.trace.table import (
 from goodput.work import Work
 
 _PHASES = {phase.name.lower(): phase for phase in Phase}
-_COLLECTIVES = ("c10d::", "_c10d_functional::")
 _NO_WORK = Work()
 _PER_CALL = (
     "useful_flops",
@@ -45,6 +41,8 @@ _PER_CALL = (
     "at_shape",
 )
 """The columns of `Costs` that are of one call."""
+_TINY = float(np.finfo(np.float64).tiny)
+_BOUNDS = tuple(bound.name.lower() for bound in Bound)
 _SUMS = ("useful_flops", "executed_flops", "vector_flops", "special", "bytes")
 
 
@@ -70,7 +68,7 @@ def counted(recording: Recording) -> Trace:
         for column in ("operator", "module", "shapes", "mode")
     }
     kinds = [
-        Kind.COMMUNICATION if _is_collective(entry.operator) else Kind.COMPUTE for entry in entries
+        Kind.COMMUNICATION if communicates(entry.operator) else Kind.COMPUTE for entry in entries
     ]
     work = {
         column: [getattr(entry.work or _NO_WORK, column) // entry.calls for entry in entries]
@@ -87,10 +85,6 @@ def counted(recording: Recording) -> Trace:
         }
     )
     return replace(recording.trace, steps=(), invocations=table, strings=tuple(strings))
-
-
-def _is_collective(operator: str) -> bool:
-    return operator.startswith(_COLLECTIVES) or operator in COLLECTIVES
 
 
 def rows_by(trace: Trace, costs: Costs, calls: Integers, view: str) -> tuple[OperatorRow, ...]:
@@ -121,17 +115,29 @@ def module_tree(trace: Trace, costs: Costs, calls: Integers) -> tuple[OperatorRo
 
 def coverage(recording: Recording, trace: Trace, costs: Costs, calls: Integers) -> Coverage:
     """What is not known: every rung, every share of time, and the calls without a formula."""
+    share = modelled_calls_share(trace, calls)
+    return _coverage(recording, _unmodelled(trace, costs, calls), share)
+
+
+def bare_coverage(recording: Recording, step: BareStep) -> Coverage:
+    """The same of a step that is held against nothing."""
+    return _coverage(recording, step.unmodelled, step.modelled_calls_share)
+
+
+def _coverage(
+    recording: Recording, unmodelled: tuple[UnmodelledOperator, ...], share: float | None
+) -> Coverage:
     return Coverage(
         modelled_share=None,
         exactly_linked_share=None,
         edge_seconds=0.0,
-        unmodelled=_unmodelled(trace, costs, calls),
+        unmodelled=unmodelled,
         absent_rungs=RUNGS,
         profiler_slowdown=None,
         scale=1.0,
         preempted_seconds=0.0,
         steps_left_out=recording.steps_left_out,
-        modelled_calls_share=modelled_calls_share(trace, calls),
+        modelled_calls_share=share,
         untimed=_untimed(recording),
     )
 
@@ -166,31 +172,32 @@ class _Groups:
 def _rows(trace: Trace, costs: Costs, grouped: _Groups, keys: tuple[str, ...]) -> list[OperatorRow]:
     table, groups, first = trace.invocations, grouped.of_row, grouped.first
     count = len(first)
-
-    def total(values: Floats | Integers | Flags) -> Floats:
-        # The sum over no row at all is an integer to numpy.
-        return np.bincount(groups, values.astype(np.float64), count).astype(np.float64)
-
-    calls, modelled = total(grouped.calls), total(table.modelled)
-    sums = {
-        "useful_flops": total(costs.useful_flops),
-        "executed_flops": total(costs.executed_flops),
-        "vector_flops": total(table.vector_flops),
-        "special": total(table.special),
-        "bytes": total(table.bytes_read + table.bytes_written),
-    }
-    ideal = total(np.nan_to_num(costs.ideal))
-    roofless = total(table.modelled & ~costs.known)
-    bounds = _bounds(groups, costs, count)
+    columns = (
+        grouped.calls,
+        table.modelled,
+        np.isnan(costs.ideal) & table.modelled,
+        np.where(np.isnan(costs.ideal), 0.0, costs.ideal),
+        costs.useful_flops,
+        costs.executed_flops,
+        table.vector_flops,
+        table.special,
+        table.bytes_read + table.bytes_written,
+    )
+    # One call for all sums: a short table's time is that of starting numpy.
+    totals = np.zeros((count, len(columns)))
+    np.add.at(totals, groups, np.stack(columns, axis=1, dtype=np.float64))
+    bounds = _bounds(groups, costs, count).tolist()
     return [
         _row(
-            names_of(trace, int(first[g]), keys),
-            {name: float(values[g]) if modelled[g] else None for name, values in sums.items()},
-            calls=float(calls[g]),
-            ideal=float(ideal[g]) if modelled[g] and not roofless[g] else None,
-            bound=Bound(int(bounds[g])).name.lower(),
+            names_of(trace, row, keys),
+            dict(zip(_SUMS, sums, strict=True)) if modelled else dict.fromkeys(_SUMS),
+            calls=calls,
+            ideal=ideal if modelled and not roofless else None,
+            bound=_BOUNDS[bound],
         )
-        for g in range(count)
+        for row, bound, (calls, modelled, roofless, ideal, *sums) in zip(
+            first.tolist(), bounds, totals.tolist(), strict=True
+        )
     ]
 
 
@@ -229,11 +236,11 @@ def _bounds(groups: Integers, costs: Costs, count: int) -> Integers:
     """The bound with most ideal seconds in each group; where none is known, that of most calls."""
     kinds = len(Bound)
     # The smallest number makes calls decide where nothing else does.
-    weights = np.nan_to_num(costs.ideal) + np.finfo(np.float64).tiny
+    weights = np.where(np.isnan(costs.ideal), 0.0, costs.ideal) + _TINY
     heavy = np.bincount(
         groups * kinds + costs.bound, weights=weights, minlength=count * kinds
     ).reshape(count, kinds)
-    return np.argmax(heavy, axis=1) if count else np.zeros(0, dtype=np.int64)
+    return heavy.argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
 
 
 def _merged(path: str, rows: list[OperatorRow]) -> OperatorRow:
@@ -278,6 +285,4 @@ def _unmodelled(trace: Trace, costs: Costs, calls: Integers) -> tuple[Unmodelled
 
 
 def _reason(operator: str, *, modelled: bool) -> str:
-    if modelled:
-        return NO_ROOF
-    return "its formula knows no such call" if has_formula(operator) else "no formula"
+    return NO_ROOF if modelled else no_work(operator)

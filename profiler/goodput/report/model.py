@@ -160,10 +160,21 @@ class DeviceIdeal:
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond:
+    """FLOPs of a step that are executed and not useful for one cause, as they were counted."""
+
+    cause: str
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that is said about one recording.
 
     `devices` is what the step would take on other devices, where that was asked for.
+    `rows_convention` is the convention of the operators and modules where it is not the report's.
+    `beyond` is what the counted step executes beyond its useful FLOPs, by cause; told under the
+    exact convention alone.
     """
 
     device: DeviceIdentity | None
@@ -180,3 +191,5 @@ class Report:
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = field(default=())
     devices: tuple[DeviceIdeal, ...] = ()
+    rows_convention: str = ""
+    beyond: tuple[Beyond, ...] = ()

@@ -20,7 +20,8 @@ class WorkEntry:
     `shapes` is the text that the reader makes from a trace's shapes, so that the two can be joined.
     `work` is None where no formula knows the call. `product` or `convolution` is the problem that
     the call solves, where it is one of those. An entry may stand for several equal `calls`, those
-    of a loop: its work is of all of them together.
+    of a loop: its work is of all of them together. `told_flops` are those of its padding FLOPs that
+    the program told of: padded tokens, sizes and capacities.
     """
 
     operator: str
@@ -32,6 +33,7 @@ class WorkEntry:
     product: Contraction | None = None
     convolution: Convolution | None = None
     calls: int = 1
+    told_flops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class WorkPass:
 
     `contractions` and `convolutions` are the program's own shapes for the roofs to be measured at.
     `hand_written` names the modules that do attention by products of their own, counted dense.
+    `told` are sentences on what the program told of its padding.
     """
 
     entries: tuple[WorkEntry, ...] = ()
@@ -47,6 +50,7 @@ class WorkPass:
     convolutions: tuple[Convolution, ...] = ()
     failure: str = ""
     hand_written: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

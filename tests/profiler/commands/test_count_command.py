@@ -13,6 +13,9 @@ import pytest
 import goodput
 from goodput.cli import status_of
 from goodput.errors import UsageError
+from goodput.formulas.architecture_config import from_config
+from goodput.formulas.conventions import BY_OPERATOR, CONVENTIONS
+from goodput.formulas.conventions_closed import training_flops
 
 H100, A100 = "NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-80GB"
 FLOPS = 2 * 32 * 64 * 64
@@ -48,6 +51,24 @@ def number():
 
 def inputs():
     return nn.Linear(2, 2), 3
+
+def driver():
+    return torch.cuda.mem_get_info, ()
+
+def stream():
+    return torch.cuda.Stream, ()
+
+def unshaped(size=4):
+    @torch.library.custom_op("goodput_count_command::unshaped", mutates_args=())
+    def unshaped(x: torch.Tensor) -> torch.Tensor:
+        return x + 1
+    return unshaped, (torch.randn(4),)
+
+def unlike():
+    return nn.Linear(3, 4), (torch.randn(2, 5),)
+
+def to_numpy():
+    return lambda x: torch.from_numpy(x.numpy()) @ x, (torch.randn(4, 4),)
 
 print("said by the program")
 """
@@ -226,6 +247,101 @@ def test_a_program_that_is_too_large_to_be_run_is_not(
     assert "aten::nonzero" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("function", "status", "text"),
+    [
+        ("driver", 2, "the program asks for a GPU that is not here"),
+        ("stream", 2, "goodput run --count-only where a GPU is"),
+        ("unlike", 2, "the program failed: RuntimeError: mat1 and mat2 shapes cannot be"),
+        ("unshaped", 0, "goodput_count_command::unshaped has no rule for the shape of its result"),
+        ("to_numpy", 0, "the program asked for values (TypeError: can't convert meta"),
+    ],
+)
+def test_programs_that_do_not_run_on_shapes(
+    program: str, function: str, status: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if function in {"driver", "stream"} and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert status_of(["count", f"{program}:{function}"]) == status
+    captured = capsys.readouterr()
+    assert text in " ".join((captured.out + captured.err).split())
+
+
+LLAMA = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 256,
+    "max_position_embeddings": 128,
+    "tie_word_embeddings": False,
+}
+
+
+def config(tmp_path: Path, **fields: object) -> str:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**LLAMA, **fields}), encoding="utf-8")
+    return f"hf:{path}"
+
+
+@pytest.mark.parametrize("convention", sorted(set(CONVENTIONS) - set(BY_OPERATOR)))
+@pytest.mark.parametrize("train", [True, False])
+def test_a_formula_gives_the_useful_flops_of_a_config(
+    tmp_path: Path, convention: str, train: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    target = config(tmp_path)
+    sizes = ["--batch", "3", "--seq", "32", "--train" if train else "--infer"]
+    report = counted(tmp_path, target, *sizes, "--convention", convention)
+    whole = training_flops(from_config(LLAMA), 32, convention)
+    assert report["totals"]["useful_flops"] == 3 * (whole if train else whole // 3)
+    assert (report["convention"], report["rows_convention"]) == (convention, "exact")
+    exact = counted(tmp_path, target, *sizes)
+    assert report["operators"] == exact["operators"]
+    assert report["totals"]["executed_flops"] == exact["totals"]["executed_flops"]
+    assert f"{convention} is a formula on the model as a whole" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "text"),
+    [
+        ({"model_type": "no_such_model"}, [], "an architecture that transformers"),
+        ({"model_type": "vit"}, [], "describes a vit, which is no causal language model"),
+        ({"architectures": ["LlamaForTokenClassification"]}, [], "which is no causal language"),
+        ({"hidden_size": 63}, [], "is no valid config of a llama"),
+        ({"model_type": "mamba"}, ["--convention", "palm"], "the architecture mamba is not known"),
+        ({}, ["--convention", "palm", "--on", H100], "palm has no share for one"),
+        (
+            {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2},
+            ["--convention", "nanogpt"],
+            "nanogpt does not apply to this mixtral: its formula is of a model without experts",
+        ),
+    ],
+)
+def test_configs_that_cannot_be_counted_so(
+    tmp_path: Path,
+    fields: dict[str, object],
+    options: list[str],
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    assert status_of(["count", config(tmp_path, **fields), "--seq", "8", *options]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_a_formula_does_not_apply_to_a_function(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(["count", f"{program}:model", "--convention", "palm"]) == 2
+    assert "palm is a formula on a model's architecture" in capsys.readouterr().err
+
+
 def test_from_python() -> None:
     import torch
 
@@ -238,6 +354,8 @@ def test_from_python() -> None:
     assert trained.totals.useful_flops == 2 * FLOPS  # the input wants no gradient
     with pytest.raises(UsageError, match="No convention"):
         goodput.count(model, torch.randn(32, 64), convention="none")
+    with pytest.raises(UsageError, match="palm is a formula"):
+        goodput.count(model, torch.randn(32, 64), convention="palm")
 
 
 def test_the_commands_of_the_readme_run(

@@ -4,6 +4,7 @@ Each truth is written out by hand: 2 FLOP a multiply-add (8 a complex one), conv
 padding taps, attention over all pairs (dense) and over the unmasked ones (exact).
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -287,8 +288,8 @@ OPERATORS = [
     Case("in place and out", of(into_out, (8, 16), (16, 5)), 2 * SMALL),
     Case("complex", of(torch.matmul, (8, 16), (16, 5), dtype=torch.complex64), 4 * SMALL),
     Case("vmap", of(mapped, (8, 16), (16, 5)), SMALL),
-    # torch multiplies the constant weight's tangent too, though it is all zeros.
-    Case("jvp", of(tangent, (8, 16), (16, 5)), 3 * SMALL),
+    # torch multiplies the constant weight's tangent too, though it is all zeros: not useful.
+    Case("jvp", of(tangent, (8, 16), (16, 5)), 3 * SMALL, masked=SMALL),
     # Useful is one product forward and one for the input's gradient, which runs as recompute.
     Case("autograd.Function", differentiable(OwnProduct.apply, (8, 16), (16, 5)), SMALL, 2 * SMALL),
     Case(
@@ -362,6 +363,23 @@ def nested() -> tuple[Callable[[Tensor], Tensor], tuple[Tensor]]:
     return attend, (torch.nested.nested_tensor(sequences, layout=torch.jagged),)
 
 
+def packed() -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends = torch.tensor([0, *itertools.accumulate(LENGTHS)], dtype=torch.int32)
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return varlen_attn(q, k, v, ends, ends, max(LENGTHS), max(LENGTHS), window_size=(-1, 0))
+
+    return attend, tuple(leaf(sum(LENGTHS), 4, 16, dtype=torch.bfloat16) for _ in range(3))
+
+
+def folded(x: Tensor, weight: Tensor) -> Tensor:
+    from torch._higher_order_ops.associative_scan import associative_scan
+
+    return associative_scan(lambda a, b: a @ weight + b, x, 0, combine_mode="generic")
+
+
 def flexible() -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -376,6 +394,8 @@ LOOPS = [
     Case("while", of(looped, (4, 16), (16, 16)), 7 * 2 * 4 * 16 * 16),
     Case("cond", of(branched, (4, 16), (16, 16)), 2 * 4 * 16 * 16),
     Case("nested", nested, sum(2 * 2 * 4 * n * n * 16 for n in LENGTHS)),
+    # A tree over 8 items: 4, 2 and 1 on the way up, then 1 and 3 on the way down.
+    Case("associative scan", of(folded, (8, 4, 16), (16, 16)), 11 * 2 * 4 * 16 * 16),
     Case("flex_attention", flexible, FLEXIBLE, masked=2 * 2 * 2 * 16 * (256 * 255 // 2)),
 ]
 
@@ -413,6 +433,34 @@ def test_backward(case: Case, count: Callable[[Step], Count]) -> None:
     assert useful(found, "backward", DENSE_ATTENTION) == case.backward
     assert useful(found, "backward", EXACT) == case.backward - 2 * case.masked
     assert useful(found, "recompute", EXACT) == case.recomputed
+
+
+PACKED = sum(2 * 2 * 4 * n * n * 16 for n in LENGTHS)
+PACKED_MASKED = sum(2 * 2 * 4 * (n * (n - 1) // 2) * 16 for n in LENGTHS)
+
+
+def test_packed_sequences_count_by_their_lengths() -> None:
+    # On shapes alone: no CPU runs it.
+    found = count_step(Step(*packed(), train=True))
+    assert useful(found, "forward", DENSE_ATTENTION) == PACKED
+    assert useful(found, "forward", EXACT) == PACKED - PACKED_MASKED
+    assert useful(found, "backward", EXACT) == 2 * (PACKED - PACKED_MASKED)
+
+
+def test_packed_sequences_of_unknown_lengths_count_by_the_longest_and_are_told() -> None:
+    attend, inputs = packed()
+
+    def unknown(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        from torch.nn.attention.varlen import varlen_attn
+
+        ends = torch.randn(4).to(torch.int32)  # nothing knows its values
+        return varlen_attn(q, k, v, ends, ends, 16, 16)
+
+    del attend
+    found = count_step(Step(unknown, inputs))
+    # 30 tokens of at most 16: 16 and 14.
+    assert useful(found, "forward", EXACT) == 2 * 2 * 4 * 16 * (16 * 16 + 14 * 14)
+    assert "sequences of the stated longest" in found.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,217 @@
+"""A counted step that is held against nothing: sums of whole numbers, entry by entry.
+
+Pure, and without numpy: most counts are of few calls, whose columns take longer to make than to
+sum. Says exactly what `counts` says of a recording without roofs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from goodput.formulas.conventions import FLOP_COUNTER_OPERATORS, Counted, split
+from goodput.formulas.lax_collective import COLLECTIVES
+from goodput.formulas.registry import has_formula
+from goodput.report.groups import ancestry, natural_key, view_columns
+from goodput.report.model import OperatorRow, Totals, UnmodelledOperator
+from goodput.trace.recording import WorkEntry, WorkPass
+from goodput.work import Work
+
+_COLLECTIVES = ("c10d::", "_c10d_functional::")
+_RECOMPUTE = "recompute"
+_Numbers = tuple[int, int, int, int, int]
+_NONE: _Numbers = (0, 0, 0, 0, 0)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Calls of one group: their number, and the sums over those with work."""
+
+    names: dict[str, str]
+    calls: int = 0
+    modelled: int = 0
+    communicating: int = 0
+    numbers: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
+
+    def add(self, other: _Sum) -> None:
+        """Takes in the calls of `other`."""
+        self.calls += other.calls
+        self.modelled += other.modelled
+        self.communicating += other.communicating
+        self.numbers = [a + b for a, b in zip(self.numbers, other.numbers, strict=True)]
+
+    @property
+    def row(self) -> OperatorRow:
+        """The sums as a row of the report."""
+        useful, executed, vector, special, moved = (
+            map(float, self.numbers) if self.modelled else (None,) * 5
+        )
+        names = self.names
+        return OperatorRow(
+            names.get("operator", ""),
+            names.get("phase", ""),
+            names.get("module", ""),
+            names.get("mode", ""),
+            names.get("shapes", ""),
+            names.get("kernel", ""),
+            float(self.calls),
+            useful,
+            executed,
+            vector,
+            special,
+            moved,
+            device_seconds=None,
+            ideal_seconds=None,
+            lost_seconds=None,
+            goodput=None,
+            roofline_efficiency=None,
+            bound="communication" if 2 * self.communicating >= self.calls else "unmodelled",
+            link="none",
+        )
+
+
+class BareStep:
+    """The sums of one counted step under a convention.
+
+    Args:
+        work: what was counted.
+        convention: which FLOPs are useful.
+    """
+
+    def __init__(self, work: WorkPass, convention: str) -> None:
+        self._entries = work.entries
+        self._convention = convention
+        self._numbers_of: dict[tuple[int, bool, bool], _Numbers] = {}
+        self._numbers = [self._of(entry) for entry in work.entries]
+
+    @property
+    def totals(self) -> Totals:
+        """The totals: nothing that takes a time or a roof."""
+        sums = [float(sum(column)) for column in zip(_NONE, *self._numbers, strict=True)]
+        by_mode: dict[str, int] = {}
+        for entry, numbers in zip(self._entries, self._numbers, strict=True):
+            by_mode[entry.mode] = by_mode.get(entry.mode, 0) + numbers[0]
+        return Totals(
+            useful_flops=sums[0],
+            useful_flops_by_mode={mode: float(flops) for mode, flops in by_mode.items() if flops},
+            executed_flops=sums[1],
+            vector_flops=sums[2],
+            special=sums[3],
+            bytes=sums[4],
+            useful_seconds=None,
+            ideal_seconds=None,
+            program_goodput=None,
+            program_goodput_sustained=None,
+            roofline_efficiency=None,
+            mfu=None,
+            hfu=None,
+            useful_flops_per_s=None,
+            tokens_per_s=None,
+        )
+
+    def rows_by(self, view: str) -> tuple[OperatorRow, ...]:
+        """The rows of one view, most useful FLOPs first; those without work last.
+
+        Raises:
+            UsageError: no such view.
+        """
+        return _ranked(one.row for one in self._grouped(view_columns(view)))
+
+    @property
+    def modules(self) -> tuple[OperatorRow, ...]:
+        """Every module with what ran inside it, in name order; none where no module ran."""
+        own = self._grouped(("module",))
+        if not any(one.names["module"] for one in own):
+            return ()
+        inside: dict[str, _Sum] = {}
+        for one in own:
+            for path in ancestry(one.names["module"]):
+                inside.setdefault(path, _Sum({"module": path})).add(one)
+        return tuple(inside[path].row for path in sorted(inside, key=natural_key))
+
+    @property
+    def modelled_calls_share(self) -> float | None:
+        """The share of computing calls with a formula; None without any."""
+        computing = [entry for entry in self._entries if not communicates(entry.operator)]
+        modelled = sum(entry.calls for entry in computing if entry.work is not None)
+        return modelled / sum(entry.calls for entry in computing) if computing else None
+
+    @property
+    def unmodelled(self) -> tuple[UnmodelledOperator, ...]:
+        """Operators that compute and have no work, most calls first."""
+        calls: dict[str, int] = {}
+        for entry in self._entries:
+            if entry.work is None and not communicates(entry.operator):
+                calls[entry.operator] = calls.get(entry.operator, 0) + entry.calls
+        ranked = sorted(calls, key=lambda name: (-calls[name], name))
+        return tuple(
+            UnmodelledOperator(name, None, no_work(name), float(calls[name])) for name in ranked
+        )
+
+    def _grouped(self, columns: tuple[str, ...]) -> list[_Sum]:
+        groups: dict[tuple[str, ...], _Sum] = {}
+        known = tuple(column for column in columns if column != "kernel")
+        for entry, numbers in zip(self._entries, self._numbers, strict=True):
+            key = tuple([getattr(entry, column) for column in known])
+            found = groups.get(key)
+            if found is None:
+                found = groups[key] = _Sum(dict(zip(known, key, strict=True)))
+            found.calls += entry.calls
+            found.modelled += entry.calls * (entry.work is not None)
+            found.communicating += entry.calls * communicates(entry.operator)
+            if numbers is not _NONE:
+                found.numbers = [a + b for a, b in zip(found.numbers, numbers, strict=True)]
+        return list(groups.values())
+
+    def _of(self, entry: WorkEntry) -> _Numbers:
+        """Useful, executed, vector and special work, and the bytes; equal calls share theirs."""
+        work = entry.work
+        if work is None:
+            return _NONE
+        again, listed = entry.phase == _RECOMPUTE, entry.operator in FLOP_COUNTER_OPERATORS
+        key = id(work), again, listed
+        found = self._numbers_of.get(key)
+        if found is None:
+            found = self._numbers_of[key] = _numbers(
+                work, self._convention, again=again, listed=listed
+            )
+        return found
+
+
+def no_work(operator: str) -> str:
+    """Why a call of `operator` has no work."""
+    return "its formula knows no such call" if has_formula(operator) else "no formula"
+
+
+def _numbers(work: Work, convention: str, *, again: bool, listed: bool) -> _Numbers:
+    counted = Counted(
+        work.flops,
+        work.dense_flops,
+        work.recompute_flops,
+        work.padding_flops,
+        again=int(again),
+        listed=int(listed),
+    )
+    found = split(counted, convention)
+    executed = found.useful + found.recompute + found.padding
+    return found.useful, executed, work.vector_flops, work.special, work.bytes
+
+
+def communicates(operator: str) -> bool:
+    """Whether an operator talks to other devices."""
+    return operator.startswith(_COLLECTIVES) or operator in COLLECTIVES
+
+
+def _ranked(rows: Iterable[OperatorRow]) -> tuple[OperatorRow, ...]:
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: (
+                row.useful_flops is None,
+                -(row.useful_flops or 0.0),
+                -(row.bytes or 0.0),
+                row.operator,
+                row.shapes,
+            ),
+        )
+    )
