@@ -6,7 +6,8 @@ goes on uncounted and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -33,10 +34,12 @@ from goodput.frontends.torch_private import (
     NO_TASK,
     backward_task,
     close_function_mode,
+    compile_is_used,
     composite_key,
     hidden_modes,
     is_zero,
     last_sequence,
+    mode_is_open,
     name_of,
     node_sequence,
     open_function_modes,
@@ -138,7 +141,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if open_modes():
             return False
         self.__enter__()  # type: ignore[no-untyped-call]
-        if not open_function_modes():
+        # Compiled code is compiled for the function modes that are on: with ours, once more.
+        if not open_function_modes() and not compile_is_used():
             self._watch.__enter__()  # type: ignore[no-untyped-call]  # its own base hook
         return True
 
@@ -162,6 +166,37 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def unread_masks(self) -> int:
         """Attention masks whose values are not known, so that every pair counts as open."""
         return self._translator.unread_masks
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether it stands among the open modes of this thread and has not failed."""
+        return not self.failure and mode_is_open(self)
+
+    def place(self) -> tuple[Phase, str]:
+        """The phase and the module of what runs now."""
+        return self._place()
+
+    def entry_of(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> WorkEntry:
+        """What a call of `func` does, without a phase and a module; nothing is noted or run."""
+        with plain_functions():
+            counted = self._counted(func, args, kwargs, result)
+        return _entry(counted, counted.work, "", "")
+
+    def add(self, entries: Iterable[WorkEntry]) -> None:
+        """Notes calls that it did not see itself."""
+        self._entries.extend(entries)
+
+    @contextmanager
+    def set_aside(self) -> Iterator[list[WorkEntry]]:
+        """Inside, what it sees goes into the list that this gives, and not into the result."""
+        kept, self._entries = self._entries, []
+        seen = self._entries
+        try:
+            yield seen
+        finally:
+            self._entries = kept
 
     def result(self) -> WorkPass:
         """What was counted."""
@@ -331,18 +366,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         phase, module = self._place()
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
-        self._entries.append(
-            WorkEntry(
-                operator=counted.operator,
-                phase=phase.name.lower(),
-                module=module,
-                shapes=counted.shapes,
-                mode=counted.mode,
-                work=work,
-                product=counted.product,
-                convolution=counted.convolution,
-            )
-        )
+        self._entries.append(_entry(counted, work, phase.name.lower(), module))
 
     def _place(self) -> tuple[Phase, str]:
         """The phase and the module of the operator that runs now."""
@@ -363,6 +387,19 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def _module_of_current_node(self) -> str:
         sequence = node_sequence()
         return self._module_of_node.get(sequence, "") if sequence is not None else ""
+
+
+def _entry(counted: _Counted, work: Work | None, phase: str, module: str) -> WorkEntry:
+    return WorkEntry(
+        operator=counted.operator,
+        phase=phase,
+        module=module,
+        shapes=counted.shapes,
+        mode=counted.mode,
+        work=work,
+        product=counted.product,
+        convolution=counted.convolution,
+    )
 
 
 def _torch_formulas() -> dict[Any, Any]:

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from goodput.frontends.step_instruments import Clock
+from goodput.frontends.torch_compiled import CompiledCounter
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_inductor import InductorWatch
 from goodput.frontends.torch_modules import ModuleWatch
-from goodput.frontends.torch_private import compile_is_used, open_modes
+from goodput.frontends.torch_private import open_modes
 from goodput.trace.recording import WorkPass
 
 _cuda: Any = torch.cuda  # untyped in torch
@@ -52,7 +54,9 @@ class TorchTimer:
 
 
 class TorchCounter:
-    """Counts one step under a dispatch mode; never a program with compiled code in it.
+    """Counts one step under a dispatch mode, and compiled code by its graphs.
+
+    A step in which something is compiled is not counted: the compiler runs operators of its own.
 
     `torch.inference_mode` puts the dispatcher's state back when it ends, so a mode that was opened
     outside of it must not be closed inside. A step without a backward pass is therefore counted
@@ -61,10 +65,14 @@ class TorchCounter:
     Args:
         optimizing_task: while an optimizer steps, the backward pass it steps in (-1: in none).
         forward_only: whether the step that begins is known to have no backward pass.
+        inductor: knows what is compiled.
     """
 
     def __init__(
-        self, optimizing_task: Callable[[], int | None], forward_only: Callable[[], bool]
+        self,
+        optimizing_task: Callable[[], int | None],
+        forward_only: Callable[[], bool],
+        inductor: InductorWatch,
     ) -> None:
         self._optimizing_task = optimizing_task
         self._forward_only = forward_only
@@ -73,6 +81,9 @@ class TorchCounter:
         self._by_calls = False
         self._is_open = False
         self._opened_in_inference = False
+        self._inductor = inductor
+        self._compiled_before = 0
+        self.compiled = CompiledCounter(inductor, self._modules.name_of)
         self.refusal = ""
 
     def start(self) -> bool:
@@ -83,6 +94,8 @@ class TorchCounter:
         mode = WorkCounter(Surroundings(lambda: self._modules.current, self._optimizing_task))
         self._modules.start()
         self._mode = mode
+        self._compiled_before = self._inductor.compiled
+        self.compiled.start(mode)
         self._by_calls = self._forward_only()
         if not self._by_calls:
             self._open(mode)
@@ -101,8 +114,9 @@ class TorchCounter:
         else:
             self._mode.failure = "counting was interrupted"  # it only passes operators on now
         self._modules.stop()
+        self.compiled.stop()
         counted, self._mode = self._mode.result(), None
-        return counted
+        return counted if self._inductor.compiled == self._compiled_before else WorkPass()
 
     def resume(self) -> None:
         """A root call begins."""
@@ -115,11 +129,6 @@ class TorchCounter:
             self._close()
 
     def _refusal(self) -> str:
-        if compile_is_used():
-            return (
-                "the program uses torch.compile, so no step was counted live: work comes from the "
-                "profiled shapes"
-            )
         if open_modes():
             # A mode of the program's that closes before ours would take ours off in its place.
             return "the program runs under a dispatch mode of its own, so no step was counted live"

@@ -61,6 +61,11 @@ def open_modes() -> int:
     return int(_modes._len_torch_dispatch_stack())
 
 
+def mode_is_open(mode: Any) -> bool:
+    """Whether a dispatch mode is open in this thread."""
+    return any(_modes._get_dispatch_stack_at(place) is mode for place in range(open_modes()))
+
+
 def pop_mode() -> Any:
     """Takes the innermost dispatch mode off."""
     return _modes._pop_torch_dispatch_stack(None)

@@ -16,6 +16,7 @@ from goodput.frontends.step_instruments import (
     ProgramEnd,
 )
 from goodput.frontends.step_passes import Passes, State
+from goodput.frontends.torch_inductor import InductorWatch
 from goodput.frontends.torch_passes import TorchCounter, TorchTimer
 from goodput.frontends.torch_profiler import ProfilerGuard, TorchProfiler, quiet_kineto
 from goodput.frontends.torch_steps import StepFinder
@@ -50,6 +51,9 @@ class TorchProgram:
         clock: the host's clock.
         scratch: a directory for the trace file.
         stop_after: end the program when the passes are over.
+
+    Attributes:
+        inductor: to be installed when the program has imported torch's compiler.
     """
 
     def __init__(
@@ -57,11 +61,12 @@ class TorchProgram:
     ) -> None:
         self._stop_after = stop_after
         self._trace_path = scratch / "trace.json"
+        self.inductor = InductorWatch()
         self._counter = TorchCounter(
-            lambda: self._finder.optimizing_task, lambda: self._finder.forward_only
+            lambda: self._finder.optimizing_task, lambda: self._finder.forward_only, self.inductor
         )
         self._guard = ProfilerGuard(self._interrupt)
-        self._profiler = TorchProfiler(self._trace_path, self._guard)
+        self._profiler = TorchProfiler(self._trace_path, self._guard, self._counter.compiled)
         self._explicit = False
         self._failure = ""
         self._passes = Passes(
@@ -155,3 +160,4 @@ class TorchProgram:
         self._passes.state = State.DONE
         self._finder.remove()
         self._guard.remove()
+        self.inductor.remove()

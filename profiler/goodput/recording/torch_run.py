@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from goodput.frontends import torch_inductor
 from goodput.frontends.step_instruments import PassOptions, ProgramEnd
 from goodput.frontends.torch_program import TorchProgram
 from goodput.measure.clock import Clock
 from goodput.recording import assemble, session
+from goodput.recording.imports import WhenImported
 from goodput.recording.options import RunOptions
 from goodput.trace.recording import Recording
 
@@ -25,10 +27,13 @@ class TorchRun:
         passes = PassOptions(options.steps, options.warmup, options.count_only)
         self._program = TorchProgram(passes, clock, scratch, stop_after=options.stop_after)
         self._program.attach()
+        self._compiler = WhenImported(torch_inductor.MODULE, self._program.inductor.install)
+        self._compiler.install()
         session.adopt(self._program)
 
     def let_sessions_be(self) -> None:
-        """Sessions measure for themselves again."""
+        """Sessions measure for themselves again, and later imports are let be."""
+        self._compiler.remove()
         session.adopt(None)
 
     def is_end(self, error: BaseException) -> bool:

@@ -20,6 +20,9 @@ class WorkEntry:
     `shapes` is the text that the reader makes from a trace's shapes, so that the two can be joined.
     `work` is None where no formula knows the call. `product` or `convolution` is the problem that
     the call solves, where it is one of those.
+
+    `compiled` tells a call in code that torch.compile made; `kernel` is what it is called in a
+    trace, where that is not `operator`.
     """
 
     operator: str
@@ -30,6 +33,8 @@ class WorkEntry:
     work: Work | None
     product: Contraction | None = None
     convolution: Convolution | None = None
+    kernel: str = ""
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
