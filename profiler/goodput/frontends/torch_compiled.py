@@ -5,7 +5,7 @@ The counted step runs the compiled code as it is; nothing of it is traced or exe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from goodput.frontends.torch_graph_nodes import (
     hidden_operator,
     is_taken_apart,
     module_of,
+    operator_of,
     recomputes,
     written_as,
 )
@@ -153,6 +154,12 @@ class CompiledCounter:
                 ] = None
 
 
+def _telling(parts: Sequence[_Part]) -> list[str]:
+    """The operators of a kernel that do something, as the program wrote them."""
+    doing = [part for part in parts if part.entry.work != Work()]
+    return [written_as(part.node) for part in doing or parts]
+
+
 def _mark_of(graph: CompiledGraph, name: str) -> str:
     """How a kernel in C++ is named in a profile: each graph has kernels of its own."""
     return f"inductor::g{graph.number}_{name}"
@@ -184,27 +191,45 @@ class _GraphCount:
         self._phase = phase
         self._place = {node: place for place, node in enumerate(graph.nodes)}
         self._owned: set[Node] = set()
+        self._called: set[Node] = set()
         self.doubts: list[str] = []
 
     def entries(self) -> list[WorkEntry]:
         """One entry for each kernel call, in order, then what no kernel stands for."""
+        self._called = {
+            node
+            for kernel in self._graph.kernels
+            if kernel.operator and (node := self._node_of(kernel)) is not None
+        }
         found = [self._kernel(kernel) for kernel in self._graph.kernels]
         return [entry for entry in found if entry is not None] + list(self._left())
 
     def _kernel(self, kernel: Kernel) -> WorkEntry | None:
-        nodes = sorted(kernel.nodes, key=lambda node: self._place.get(node, len(self._place)))
+        if kernel.operator:
+            return self._library_call(kernel)
+        nodes = [node for node in self._sorted(kernel.nodes) if node not in self._called]
         parts = [part for node in nodes if (part := self._part(node)) is not None]
         self._owned.update(nodes)
-        if kernel.operator:
-            return self._library_call(kernel, parts)
         return self._fused(kernel, parts)
 
-    def _library_call(self, kernel: Kernel, parts: list[_Part]) -> WorkEntry | None:
-        if not parts:
+    def _library_call(self, kernel: Kernel) -> WorkEntry | None:
+        node = self._node_of(kernel)
+        part = None if node is None else self._part(node)
+        if node is None or part is None:
             return None
-        part = parts[-1]
+        self._owned.add(node)
         other = kernel.operator if kernel.operator != part.entry.operator else ""
         return replace(part.entry, kernel=other)
+
+    def _node_of(self, kernel: Kernel) -> Node | None:
+        """The node that a library's kernel computes, among those that only prepare its inputs."""
+        nodes = self._sorted(kernel.nodes)
+        same = [node for node in nodes if operator_of(node) == kernel.operator]
+        return next(reversed(same or nodes), None)
+
+    def _sorted(self, nodes: Iterable[Node]) -> list[Node]:
+        """Nodes in the order of the graph."""
+        return sorted(nodes, key=lambda node: self._place.get(node, len(self._place)))
 
     def _fused(self, kernel: Kernel, parts: list[_Part]) -> WorkEntry:
         reads, writes = self._specs(kernel.reads), self._specs(kernel.writes)
@@ -218,7 +243,7 @@ class _GraphCount:
         tensors = Call("", inputs=(*reads, *writes))
         on_host = kernel.name.startswith(_WRITTEN_IN_CPP) and kernel.name in self._graph.scope
         return WorkEntry(
-            operator=fused_name(written_as(part.node) for part in parts) if parts else kernel.name,
+            operator=fused_name(_telling(parts)) if parts else kernel.name,
             phase=phase_of(self._phase_of(part.node) for part in parts).name.lower(),
             module=module_around(part.entry.module for part in parts),
             shapes=shapes_text(inputs),

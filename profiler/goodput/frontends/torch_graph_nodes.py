@@ -158,6 +158,15 @@ def call_of(node: Node, sizes: Sizes) -> NodeCall | None:
     )
 
 
+def operator_of(node: Node) -> str:
+    """The name of the operator that a node calls, wrappers opened; "" for a node that calls none."""
+    target: Any = node.target
+    name = _wrapper_name(target)
+    if name in _WRAPPERS:
+        target = node.args[_WRAPPERS[name] - 1]
+    return name_of(target) if isinstance(target, OpOverload) else ""
+
+
 def hidden_operator(node: Node) -> str:
     """The name of an operator that takes functions, or another that is no plain call; else ""."""
     target: Any = node.target
