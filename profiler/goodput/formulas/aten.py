@@ -22,6 +22,7 @@ from goodput.formulas import (
     aten_resampling,
     aten_spectral,
     aten_transformer,
+    compiler_prims,
 )
 
 MODULES = (
@@ -44,5 +45,6 @@ MODULES = (
     aten_resampling,
     aten_spectral,
     aten_transformer,
+    compiler_prims,
 )
 """The modules whose formulas are registered."""

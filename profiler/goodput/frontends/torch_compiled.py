@@ -38,6 +38,8 @@ from goodput.trace.words import shapes_text
 from goodput.work import Argument, Call, TensorSpec, Work
 
 _WRITTEN_IN_CPP = "cpp_"
+# Where a reshape needs a copy, the kernels around it make that copy.
+_NO_KERNEL = frozenset({"aten::reshape"})
 _SHAPES_TOLD = 6
 _AGREE = 1e-3
 
@@ -192,6 +194,7 @@ class _GraphCount:
         self._place = {node: place for place, node in enumerate(graph.nodes)}
         self._owned: set[Node] = set()
         self._called: set[Node] = set()
+        self._unknown: dict[str, None] = {}
         self.doubts: list[str] = []
 
     def entries(self) -> list[WorkEntry]:
@@ -202,7 +205,13 @@ class _GraphCount:
             if kernel.operator and (node := self._node_of(kernel)) is not None
         }
         found = [self._kernel(kernel) for kernel in self._graph.kernels]
-        return [entry for entry in found if entry is not None] + list(self._left())
+        entries = [entry for entry in found if entry is not None] + list(self._left())
+        if self._unknown:
+            self.doubts.append(
+                f"compiled kernels hold {', '.join(self._unknown)}, which have no formula: what "
+                "those compute is not counted"
+            )
+        return entries
 
     def _kernel(self, kernel: Kernel) -> WorkEntry | None:
         if kernel.operator:
@@ -238,6 +247,8 @@ class _GraphCount:
             sum(self._bytes(buffer) for buffer in kernel.writes),
         )
         work = fused_work([part.entry.work for part in parts], *in_memory)
+        if work is not None:
+            self._unknown.update(dict.fromkeys(p.entry.operator for p in parts if p.entry.work is None))
         products = [part.entry for part in parts if part.entry.work and part.entry.work.flops]
         inputs: tuple[Argument, ...] = reads if len(reads) <= _SHAPES_TOLD else (reads,)
         tensors = Call("", inputs=(*reads, *writes))
@@ -277,6 +288,8 @@ class _GraphCount:
 
     def _count(self, node: Node, call: NodeCall) -> WorkEntry:
         entry = self._counter.entry_of(call.func, call.args, call.kwargs, call.result)
+        if entry.operator in _NO_KERNEL:
+            entry = replace(entry, work=Work())
         if node in self._owned and entry.work is not None:
             # Computed once more in another kernel: cheap operators are, products never.
             work = replace(entry.work, flops=0, dense_flops=0, recompute_flops=0, padding_flops=0)

@@ -85,9 +85,10 @@ class Sizes:
         if isinstance(size, int):
             return size
         found = _expression(size).xreplace(self._numbers)
-        if not found.is_number:
-            raise UnknownSizeError(str(size))
-        return int(found)
+        try:
+            return int(found)
+        except TypeError as error:  # a symbol is left
+            raise UnknownSizeError(str(size)) from error
 
     def value(self, value: Any) -> Any:
         """An argument with numbers for its symbols."""
@@ -204,7 +205,14 @@ def written_as(node: Node) -> str:
 
 def recomputes(node: Node) -> bool:
     """Whether a node of a backward graph does again what the forward pass did."""
-    return node.meta.get("partitioner_tag") == _RECOMPUTED
+    return _told(node).get("partitioner_tag") == _RECOMPUTED
+
+
+def _told(node: Node) -> Mapping[str, Any]:
+    """What is told of a node; of a wrapper, which nothing is told of, what is of its users."""
+    if node.meta.get("seq_nr") is None and _wrapper_name(node.target) in _WRAPPERS:
+        return next((user.meta for user in node.users if "seq_nr" in user.meta), node.meta)
+    return node.meta
 
 
 def is_taken_apart(node: Node) -> bool:
@@ -227,7 +235,8 @@ def module_of(node: Node, names: Callable[[int], str | None], base: str) -> str:
         base: the name of the module whose compiled code runs, which may be another one than it was
             compiled for.
     """
-    stack: Any = node.meta.get("nn_module_stack") or node.meta.get("fwd_nn_module_stack") or {}
+    told = _told(node)
+    stack: Any = told.get("nn_module_stack") or told.get("fwd_nn_module_stack") or {}
     found = [(names(number), path) for number, path in _levels(stack)]
     known = [name for name, _ in found if name is not None]
     if not known:

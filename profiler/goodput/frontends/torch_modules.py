@@ -17,7 +17,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
-from goodput.frontends.torch_private import compile_is_used
+from goodput.frontends.torch_private import compile_is_used, never_compile
 
 # Where a compiled module keeps the one that it was made of.
 _COMPILED = "_orig_mod"
@@ -116,6 +116,7 @@ class ModuleWatch:
         self._local = threading.local()
         if compile_is_used():
             warnings.filterwarnings("ignore", message=_HOOK_WARNING)
+            never_compile(self._enter, self._leave)
         self._handles = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave, always_call=True),

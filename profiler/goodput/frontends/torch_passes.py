@@ -12,7 +12,7 @@ from goodput.frontends.torch_compiled import CompiledCounter
 from goodput.frontends.torch_counter import Surroundings, WorkCounter
 from goodput.frontends.torch_inductor import InductorWatch
 from goodput.frontends.torch_modules import ModuleWatch
-from goodput.frontends.torch_private import open_modes
+from goodput.frontends.torch_private import compilations, compile_is_used, open_modes
 from goodput.trace.recording import WorkPass
 
 _cuda: Any = torch.cuda  # untyped in torch
@@ -56,7 +56,9 @@ class TorchTimer:
 class TorchCounter:
     """Counts one step under a dispatch mode, and compiled code by its graphs.
 
-    A step in which something is compiled is not counted: the compiler runs operators of its own.
+    A step in which something is compiled is not counted: the compiler runs operators of its own,
+    and compiles for the hooks that are on. So a compiled program is counted only after a step in
+    which nothing was.
 
     `torch.inference_mode` puts the dispatcher's state back when it ends, so a mode that was opened
     outside of it must not be closed inside. A step without a backward pass is therefore counted
@@ -82,19 +84,18 @@ class TorchCounter:
         self._is_open = False
         self._opened_in_inference = False
         self._inductor = inductor
-        self._compiled_before = 0
+        self._compiled_before = -1
         self.compiled = CompiledCounter(inductor, self._modules.name_of)
         self.refusal = ""
 
     def start(self) -> bool:
         """Begins to count; False where this program cannot be counted now."""
         self.refusal = self._refusal()
-        if self.refusal:
+        if self.refusal or self._is_compiling():
             return False
         mode = WorkCounter(Surroundings(lambda: self._modules.current, self._optimizing_task))
         self._modules.start()
         self._mode = mode
-        self._compiled_before = self._inductor.compiled
         self.compiled.start(mode)
         self._by_calls = self._forward_only()
         if not self._by_calls:
@@ -116,7 +117,7 @@ class TorchCounter:
         self._modules.stop()
         self.compiled.stop()
         counted, self._mode = self._mode.result(), None
-        return counted if self._inductor.compiled == self._compiled_before else WorkPass()
+        return WorkPass() if self._is_compiling() else counted
 
     def resume(self) -> None:
         """A root call begins."""
@@ -127,6 +128,17 @@ class TorchCounter:
         """A root call ended."""
         if self._by_calls and self._is_open:
             self._close()
+
+    def _is_compiling(self) -> bool:
+        """Whether anything was compiled since this was last asked."""
+        if not compile_is_used():
+            return False
+        before, self._compiled_before = self._compiled_before, self._compilations()
+        return before != self._compiled_before
+
+    def _compilations(self) -> int:
+        # Backward halves are compiled when they first run, by inductor alone.
+        return compilations() + self._inductor.compiled
 
     def _refusal(self) -> str:
         if open_modes():

@@ -212,6 +212,25 @@ def compile_is_used() -> bool:
     )
 
 
+def never_compile(*functions: Callable[..., Any]) -> None:
+    """Lets torch.compile pass over functions of ours, and over all that they call.
+
+    What a compiled module's hooks run would be compiled like any other code of the program's.
+    """
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    if frames is not None:
+        dynamo: Any = import_module("torch._C._dynamo.eval_frame")
+        skip = dynamo._FrameExecStrategy(dynamo._FrameAction.SKIP, dynamo._FrameAction.SKIP)
+        for function in functions:
+            dynamo.set_code_exec_strategy(function.__code__, skip)
+
+
+def compilations() -> int:
+    """How many functions torch.compile has taken up, whatever became of them."""
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    return 0 if dynamo is None else int(dynamo.counters["frames"]["total"])
+
+
 def is_compiled(cls: type, module: torch.nn.Module) -> bool:
     """Whether `cls` wraps compiled modules, or is the class of `module` compiled in place."""
     dynamo: Any = sys.modules.get("torch._dynamo.eval_frame")
