@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch.fx import Node
 
 from goodput.errors import typed_line
@@ -82,6 +81,15 @@ class CompiledCounter:
     def stop(self) -> None:
         """Ends counting."""
         self._watch.stop_calls()
+
+    def told(self) -> tuple[str, ...]:
+        """Sentences for the report on what was counted."""
+        unseen = (
+            f"{self.unseen} calls a step are of compiled graphs that were compiled before goodput "
+            "looked, or that came out of a cache which the program turned on: their fused kernels "
+            "are not counted"
+        )
+        return (*self.doubts, *((unseen,) if self.unseen else ()))
 
     def mark(self) -> None:
         """From now on each kernel that inductor wrote in C++ shows in a profile by its name.
@@ -248,7 +256,9 @@ class _GraphCount:
         )
         work = fused_work([part.entry.work for part in parts], *in_memory)
         if work is not None:
-            self._unknown.update(dict.fromkeys(p.entry.operator for p in parts if p.entry.work is None))
+            self._unknown.update(
+                dict.fromkeys(p.entry.operator for p in parts if p.entry.work is None)
+            )
         products = [part.entry for part in parts if part.entry.work and part.entry.work.flops]
         inputs: tuple[Argument, ...] = reads if len(reads) <= _SHAPES_TOLD else (reads,)
         tensors = Call("", inputs=(*reads, *writes))

@@ -160,7 +160,7 @@ def call_of(node: Node, sizes: Sizes) -> NodeCall | None:
 
 
 def operator_of(node: Node) -> str:
-    """The name of the operator that a node calls, wrappers opened; "" for a node that calls none."""
+    """The name of the operator that a node calls, wrappers opened; "" where it calls none."""
     target: Any = node.target
     name = _wrapper_name(target)
     if name in _WRAPPERS:
@@ -178,9 +178,7 @@ def hidden_operator(node: Node) -> str:
 
 
 def _wrapper_name(target: Any) -> str:
-    if not isinstance(target, HigherOrderOperator):
-        return ""
-    return str(target.name()) if callable(target.name) else str(target)
+    return str(target) if isinstance(target, HigherOrderOperator) else ""
 
 
 def _opened(

@@ -125,11 +125,11 @@ class InductorWatch:
         graph_class = import_module("torch._inductor.output_code").CompiledFxGraph
         noted = getattr(import_module("torch._inductor.debug"), _NOTED)
         self._replace_everywhere(noted, self._noting(noted))
-        self._set(graph_class, "__init__", self._making(graph_class.__init__))
+        self._set(graph_class, "__init__", value=self._making(graph_class.__init__))
         for module, flag in _CACHES:
             config = import_module(module)
             if hasattr(config, flag):
-                self._set(config, flag, False)
+                self._set(config, flag, value=False)
 
     def remove(self) -> None:
         """Puts everything back as it was."""
@@ -162,7 +162,7 @@ class InductorWatch:
         reference, graph = self.graphs.get(id(compiled), (None, None))
         return graph if reference is not None and reference() is compiled else None
 
-    def _set(self, owner: Any, name: str, value: Any) -> None:
+    def _set(self, owner: Any, name: str, *, value: Any) -> None:
         original = getattr(owner, name)
         setattr(owner, name, value)
         self._undo.append(lambda: setattr(owner, name, original))
@@ -212,22 +212,6 @@ class InductorWatch:
             self.graphs[id(compiled)] = (weakref.ref(compiled), made)
 
         return __init__
-
-
-def recompilations() -> tuple[str, ...]:
-    """Why code was compiled again, one text for each time that it was."""
-    metrics = import_module("torch._dynamo.utils").get_compilation_metrics()
-    return tuple(
-        f"{found.co_name} ({found.co_filename}:{found.co_firstlineno}): {found.recompile_reason}"
-        for found in metrics
-        if found.recompile_reason
-    )
-
-
-def graph_breaks() -> dict[str, int]:
-    """How often compilation stopped within a function, by the reason that torch gives."""
-    counters = import_module("torch._dynamo.utils").counters
-    return {str(reason): int(times) for reason, times in counters["graph_break"].items()}
 
 
 def _keep(kernel: Kernel | None) -> None:
@@ -303,9 +287,7 @@ def _buffers(names: list[str], accesses: dict[str, list[Any]]) -> tuple[Buffer, 
             continue
         touched = tuple(access.get_numel() for access in touching if hasattr(access, "size"))
         whole = len(touched) < len(touching)
-        found.append(
-            Buffer(tuple(buffer.get_size()), buffer.get_dtype(), () if whole else touched)
-        )
+        found.append(Buffer(tuple(buffer.get_size()), buffer.get_dtype(), () if whole else touched))
     return tuple(found)
 
 

@@ -16,6 +16,7 @@ from goodput.frontends.step_instruments import (
     ProgramEnd,
 )
 from goodput.frontends.step_passes import Passes, State
+from goodput.frontends.torch_compile_events import CompileEvents
 from goodput.frontends.torch_inductor import InductorWatch
 from goodput.frontends.torch_passes import TorchCounter, TorchTimer
 from goodput.frontends.torch_profiler import ProfilerGuard, TorchProfiler, quiet_kineto
@@ -62,6 +63,7 @@ class TorchProgram:
         self._stop_after = stop_after
         self._trace_path = scratch / "trace.json"
         self.inductor = InductorWatch()
+        self._compile_events = CompileEvents()
         self._counter = TorchCounter(
             lambda: self._finder.optimizing_task, lambda: self._finder.forward_only, self.inductor
         )
@@ -119,7 +121,11 @@ class TorchProgram:
             device=torch_device.identity(),
             environment=torch_device.environment(),
             kind="explicit" if self._explicit else self._finder.kind,
-            warnings=tuple(filter(None, [self._failure, self._counter.refusal])),
+            warnings=(
+                *filter(None, [self._failure, self._counter.refusal, self.inductor.fault]),
+                *self._counter.compiled.told(),
+                *self._compile_events.told(),
+            ),
         )
 
     def _undisturbed(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from goodput.errors import UsageError
 from goodput.measure.clock import HostClock
 from goodput.recording import assemble
+from goodput.recording.imports import WhenImported
 from goodput.recording.scratch import scratch
 from goodput.trace.recording import Recording
 
@@ -56,6 +57,7 @@ class Session:
         self._tell = tell
         self._program: TorchProgram | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._compiler: WhenImported | None = None
         self.recording: Recording | None = None
 
     def __enter__(self) -> Self:
@@ -68,12 +70,15 @@ class Session:
             self._program = _running[0]
             return self
         from goodput.frontends.step_instruments import PassOptions
+        from goodput.frontends.torch_inductor import MODULE as COMPILER
         from goodput.frontends.torch_program import TorchProgram
 
         self._scratch = scratch()
         options = PassOptions(self._steps, self._warmup)
         self._program = TorchProgram(options, HostClock(), Path(self._scratch.name))
         self._program.attach()
+        self._compiler = WhenImported(COMPILER, self._program.inductor.install)
+        self._compiler.install()
         self._program.expect_explicit_steps()
         return self
 
@@ -98,6 +103,8 @@ class Session:
         place, self._scratch = self._scratch, None
         if place is None or program is None:
             return
+        if self._compiler is not None:
+            self._compiler.remove()
         with place:
             title = " ".join(sys.argv) or "session"
             self.recording, reason = assemble.ended(program.finish, title, HostClock().date())
