@@ -1,4 +1,4 @@
-"""What a kernel is that a compiler made of several operators: its name, module, phase and work.
+"""What a kernel is that a compiler made of several operators: its name, its module and its work.
 
 Pure: it puts together what is known of the parts.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from goodput.trace.table import Phase
 from goodput.work import Work
 
 _NAMED = 6
@@ -39,14 +38,6 @@ def module_around(modules: Iterable[str]) -> str:
             break
         shared.append(words[0])
     return ".".join(shared)
-
-
-def phase_of(phases: Iterable[Phase]) -> Phase:
-    """The phase of a kernel with parts of several: recomputed parts serve the backward ones."""
-    found = set(phases)
-    if found == {Phase.RECOMPUTE, Phase.BACKWARD}:
-        return Phase.BACKWARD
-    return found.pop() if len(found) == 1 else Phase.OTHER
 
 
 def fused_work(parts: Sequence[Work | None], bytes_read: int, bytes_written: int) -> Work | None:

@@ -13,7 +13,7 @@ from typing import Any
 from torch.fx import Node
 
 from goodput.errors import typed_line
-from goodput.formulas.fusion import fused_name, fused_work, module_around, phase_of
+from goodput.formulas.fusion import fused_name, fused_work, module_around
 from goodput.formulas.modes import mode_of
 from goodput.frontends.torch_calls import dtype_name
 from goodput.frontends.torch_counter import WorkCounter
@@ -170,6 +170,14 @@ def _telling(parts: Sequence[_Part]) -> list[str]:
     return [written_as(part.node) for part in doing or parts]
 
 
+def _phase_of(phases: Iterable[Phase]) -> Phase:
+    """The phase of a kernel with parts of several: recomputed parts serve the backward ones."""
+    found = set(phases)
+    if found == {Phase.RECOMPUTE, Phase.BACKWARD}:
+        return Phase.BACKWARD
+    return found.pop() if len(found) == 1 else Phase.OTHER
+
+
 def _mark_of(graph: CompiledGraph, name: str) -> str:
     """How a kernel in C++ is named in a profile: each graph has kernels of its own."""
     return f"inductor::g{graph.number}_{name}"
@@ -265,7 +273,7 @@ class _GraphCount:
         on_host = kernel.name.startswith(_WRITTEN_IN_CPP) and kernel.name in self._graph.scope
         return WorkEntry(
             operator=fused_name(_telling(parts)) if parts else kernel.name,
-            phase=phase_of(self._phase_of(part.node) for part in parts).name.lower(),
+            phase=_phase_of(self._phase_of(part.node) for part in parts).name.lower(),
             module=module_around(part.entry.module for part in parts),
             shapes=shapes_text(inputs),
             mode=products[0].mode if products else mode_of(tensors),

@@ -17,7 +17,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
-from goodput.errors import FormulaError, typed_line
+from goodput.errors import typed_line
 from goodput.formulas.aten_matrix import contraction_of
 from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
@@ -29,6 +29,7 @@ from goodput.frontends.torch_attention import (
     share_of,
 )
 from goodput.frontends.torch_calls import CallTranslator, call_key, part_of, tensors_in
+from goodput.frontends.torch_formulas import torch_formulas, torch_work
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_private import (
     NO_TASK,
@@ -172,10 +173,6 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """Whether it stands among the open modes of this thread and has not failed."""
         return not self.failure and mode_is_open(self)
 
-    def place(self) -> tuple[Phase, str]:
-        """The phase and the module of what runs now."""
-        return self._place()
-
     def entry_of(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> WorkEntry:
@@ -267,7 +264,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if composite is None:
             composite = self._composites[func] = (
                 not has_formula(name_of(func))
-                and packet_of(func) not in _torch_formulas()
+                and packet_of(func) not in torch_formulas()
                 and func.has_kernel_for_dispatch_key(composite_key)
             )
         return composite and not any(tensor.is_nested for tensor in tensors_in(args))
@@ -319,7 +316,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         call = self._translator.call(func, args, kwargs, result)
         work = work_of(call)
         if work is None and not has_formula(call.name):
-            work = _torch_work(func, args, kwargs, result, call)
+            work = torch_work(func, args, kwargs, result, call)
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
         return self._described(call, work)
@@ -363,13 +360,13 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if work is not None and counted.operator in PRODUCTS:
             share = self._attention_share()
             work = share.of(work) if share is not None else work
-        phase, module = self._place()
+        phase, module = self.place()
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
         self._entries.append(_entry(counted, work, phase.name.lower(), module))
 
-    def _place(self) -> tuple[Phase, str]:
-        """The phase and the module of the operator that runs now."""
+    def place(self) -> tuple[Phase, str]:
+        """The phase and the module of what runs now."""
         task = backward_task()
         module = self._around.module()
         optimizing = self._around.optimizing_task() == task and not torch.is_grad_enabled()
@@ -400,25 +397,3 @@ def _entry(counted: _Counted, work: Work | None, phase: str, module: str) -> Wor
         product=counted.product,
         convolution=counted.convolution,
     )
-
-
-def _torch_formulas() -> dict[Any, Any]:
-    from torch.utils.flop_counter import flop_registry
-
-    return flop_registry
-
-
-def _torch_work(
-    func: Any, args: tuple[Any, ...], kwargs: Any, result: Any, call: Call
-) -> Work | None:
-    """Work by a formula registered with torch's own `register_flop_formula`."""
-    formula = _torch_formulas().get(packet_of(func))
-    if formula is None:
-        return None
-    try:
-        flops = int(formula(*args, **kwargs, out_val=result))
-    except Exception as error:  # the formula is the user's code
-        raise FormulaError(
-            f"the formula registered with torch for {call.name} failed: {error}"
-        ) from error
-    return Work.of_products(flops, call)

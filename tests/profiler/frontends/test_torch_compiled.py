@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections import Counter
+from types import FunctionType
 
 import pytest
 
@@ -11,14 +13,17 @@ torch = pytest.importorskip("torch")
 if shutil.which("g++") is None and shutil.which("clang++") is None:
     pytest.skip("inductor needs a C++ compiler", allow_module_level=True)
 
-import torch._dynamo  # noqa: E402
-import torch._inductor.compile_fx  # noqa: E402
+importlib.import_module("torch._inductor.compile_fx")
 from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
+from goodput.frontends.step_instruments import PassOptions  # noqa: E402
+from goodput.frontends.step_passes import State  # noqa: E402
 from goodput.frontends.torch_inductor import InductorWatch  # noqa: E402
 from goodput.frontends.torch_passes import TorchCounter  # noqa: E402
 from goodput.frontends.torch_private import compile_is_used  # noqa: E402
+from goodput.frontends.torch_program import TorchProgram  # noqa: E402
+from goodput.measure.clock import HostClock  # noqa: E402
 
 BATCH, TOKENS, WIDTH, HEADS = 2, 16, 32, 4
 
@@ -340,3 +345,33 @@ def test_nothing_stays_behind():
         found = vars(torch._inductor.utils.sys.modules[f"torch._inductor.{module}"])
         assert found["set_kernel_post_grad_provenance_tracing"] is noted
     assert not compile_is_used()
+
+
+def test_undisturbed_steps_run_the_programs_own_code_and_nothing_else(tmp_path):
+    cls = torch._inductor.output_code.CompiledFxGraph
+    own = cls.__call__
+    program = TorchProgram(PassOptions(steps=4, warmup=3), HostClock(), tmp_path)
+    program.attach()
+    program.inductor.install()
+    model, x = mlp(), rows()
+    step = train_step(torch.compile(model), x)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    seen = {}
+    for _ in range(40):
+        step()
+        optimizer.step()
+        kernels = [
+            type(graph.scope[kernel.name])
+            for graph in program.inductor.living()
+            for kernel in graph.kernels
+            if kernel.name in graph.scope
+        ]
+        untouched = cls.__call__ is own and all(kind is not FunctionType for kind in kernels)
+        seen.setdefault(program._passes.state, set()).add(untouched)
+    measured = program.finish()
+    assert measured.results.profiled
+    assert measured.results.work.entries
+    assert measured.warnings == ()
+    assert seen[State.WALL] == seen[State.DONE] == {True}
+    assert seen[State.COUNT] == seen[State.PROFILE] == {False}  # so that this test could fail
+    assert cls.__call__ is own
