@@ -36,9 +36,9 @@ def reports(tmp_path_factory):
 
 def goodput_run(folder, name, *options, script=()):
     roots = f"{REPOSITORY}/profiler:{REPOSITORY}/kernels"
+    sizes = [str(REPOSITORY / SCRIPT), "--width", "64", "--block", "32"]
     done = subprocess.run(
-        [sys.executable, "-m", "goodput", "run", "--json", name, *options]
-        + [str(REPOSITORY / SCRIPT), "--width", "64", "--block", "32", *script],
+        [sys.executable, "-m", "goodput", "run", "--json", name, *options, *sizes, *script],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": roots, "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -6,7 +6,7 @@ They stand in compiled graphs only, so what they give is always known.
 from __future__ import annotations
 
 from goodput.formulas.aten_recorded import formula, integers, output, tensor
-from goodput.formulas.movement import copy, fill
+from goodput.formulas.movement import copy, fill, gather, scatter
 from goodput.formulas.pointwise import is_floating
 from goodput.work import Call, TensorSpec, Work
 
@@ -68,3 +68,16 @@ def max_pool(call: Call) -> Work:
         window *= size
     compared = Work(vector_flops=window - 1) * _floating(made)
     return compared + copy((tensor(call, 0),), made) + fill(output(call, 1))
+
+
+@formula("aten::_unsafe_masked_index")
+def masked_gather(call: Call) -> Work:
+    """Elements picked where a mask allows it: `(self, mask, indices, fill)`."""
+    return gather(tensor(call, 0), call.tensors[1:], output(call))
+
+
+@formula("aten::_unsafe_masked_index_put_accumulate")
+def masked_add(call: Call) -> Work:
+    """Values added where a mask allows it, into a copy: `(self, mask, indices, values)`."""
+    target, *indices, values = call.tensors
+    return scatter(target, indices, values, values.numel, adds=1, inplace=False)

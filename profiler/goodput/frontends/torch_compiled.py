@@ -30,7 +30,7 @@ from goodput.frontends.torch_graph_nodes import (
     written_as,
 )
 from goodput.frontends.torch_inductor import Buffer, CompiledGraph, InductorWatch, Kernel
-from goodput.frontends.torch_private import range_of
+from goodput.frontends.torch_private import no_modes, range_of
 from goodput.trace.recording import WorkEntry
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
@@ -124,7 +124,8 @@ class CompiledCounter:
             return run()
         entries: list[WorkEntry] = []
         try:
-            entries = self._entries(graph, inputs, counter)
+            with no_modes():
+                entries = self._entries(graph, inputs, counter)
         except Exception as error:  # noqa: BLE001 - a formula may be the user's own code
             counter.failure = f"counting a compiled graph failed: {typed_line(error)}"
         with counter.set_aside() as seen:

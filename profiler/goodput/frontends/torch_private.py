@@ -90,6 +90,10 @@ def hidden_modes() -> Iterator[None]:
         _python_dispatch.__dict__.update(before)
 
 
+no_modes: Any = _python_dispatch._disable_current_modes
+"""Makes a context in which no dispatch mode is on: what it runs goes to the tensors themselves."""
+
+
 def open_function_modes() -> int:
     """How many modes that see torch functions are open in this thread."""
     return int(_modes._len_torch_function_stack())
