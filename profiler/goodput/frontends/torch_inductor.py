@@ -283,11 +283,13 @@ def _buffers(names: list[str], accesses: dict[str, list[Any]]) -> tuple[Buffer, 
     for name in names:
         touching = [access for access in accesses[name] if not _only_orders(access)]
         buffer = graph.try_get_buffer(name)
-        if buffer is None or not touching:
+        # What stands for a call that writes into others, or gives several, is no tensor itself.
+        size = None if buffer is None else buffer.maybe_get_size()
+        if size is None or not touching:
             continue
         touched = tuple(access.get_numel() for access in touching if hasattr(access, "size"))
         whole = len(touched) < len(touching)
-        found.append(Buffer(tuple(buffer.get_size()), buffer.get_dtype(), () if whole else touched))
+        found.append(Buffer(tuple(size), buffer.get_dtype(), () if whole else touched))
     return tuple(found)
 
 

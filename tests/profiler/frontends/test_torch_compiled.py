@@ -169,6 +169,25 @@ def test_modules_are_those_of_the_eager_program(watch):
     }
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_graph_that_several_modules_share_is_in_the_one_that_runs(watch, in_place):
+    model, x = torch.nn.Sequential(mlp(), mlp()), rows()
+    for place, part in enumerate(model):
+        if in_place:
+            part.compile()
+        else:
+            model[place] = torch.compile(part)
+    step = train_step(model, x)
+    step()
+    step()
+    work, _ = counted(watch, step)
+    found = Counter((e.module, e.phase) for e in work.entries if e.work and e.work.flops)
+    linear = {f"{block}.{layer}" for block in (0, 1) for layer in (0, 2)}
+    assert {module for module, _ in found} == linear
+    assert {phase for _, phase in found} == {"forward", "backward"}
+    assert all(found[module, "forward"] == 1 for module in linear)
+
+
 def test_recomputation_is_seen(watch):
     eager, compiled = both(watch, Block(again=True), rows())
     recomputed = totals(compiled, "recompute")[0]
