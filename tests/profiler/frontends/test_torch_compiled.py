@@ -52,6 +52,17 @@ def mlp():
     )
 
 
+class Whole(torch.nn.Module):
+    """A module of the program's own: dynamo compiles no class of torch's in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, x):
+        return self.body(x)
+
+
 class Block(torch.nn.Module):
     def __init__(self, groups=1, again=False):
         super().__init__()
@@ -394,3 +405,23 @@ def test_undisturbed_steps_run_the_programs_own_code_and_nothing_else(tmp_path):
     assert seen[State.WALL] == seen[State.DONE] == {True}
     assert seen[State.COUNT] == seen[State.PROFILE] == {False}  # so that this test could fail
     assert cls.__call__ is own
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_inference_is_compiled_once_as_without_goodput(tmp_path, in_place):
+    program = TorchProgram(PassOptions(steps=3, warmup=3), HostClock(), tmp_path)
+    program.attach()
+    program.inductor.install()
+    model, x = Whole().eval(), rows()
+    compiled = model if in_place else torch.compile(model)
+    if in_place:
+        model.compile()
+    with torch.inference_mode():
+        for _ in range(35):
+            compiled(x)
+    measured = program.finish()
+    assert measured.kind == "inference"
+    assert measured.warnings == ()  # none of a recompilation
+    assert measured.results.profiled
+    assert totals(measured.results.work)[0] == 2 * 2 * BATCH * TOKENS * WIDTH * 64
+    assert any(entry.compiled for entry in measured.results.work.entries)
