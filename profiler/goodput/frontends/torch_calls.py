@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch._subclasses import FakeTensor
 
 from goodput.frontends.torch_private import (
     arguments_of,
@@ -89,7 +90,7 @@ class CallTranslator:
 
         None where it has no values: then every pair counts as open, and `unread_masks` tells.
         """
-        if is_meta(mask):
+        if is_meta(mask) or isinstance(mask, FakeTensor):
             self.unread_masks += 1
             return None
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)

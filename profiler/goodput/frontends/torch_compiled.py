@@ -68,12 +68,14 @@ class CompiledCounter:
         self._names = names
         self._known: dict[Any, list[WorkEntry]] = {}
         self._marked: list[tuple[dict[str, Any], str, Any]] = []
+        self._counter: WorkCounter | None = None
         self.unseen = 0
         self.doubts: dict[str, None] = {}
 
     def start(self, counter: WorkCounter) -> None:
         """From now on calls of compiled graphs are counted into `counter`."""
         self._known.clear()
+        self._counter = counter
         self.unseen = 0
         if self._watch.installed:
             self._watch.watch_calls(partial(self._called, counter))
@@ -89,7 +91,16 @@ class CompiledCounter:
             "looked, or that came out of a cache which the program turned on: their fused kernels "
             "are not counted"
         )
-        return (*self.doubts, *((unseen,) if self.unseen else ()))
+        masked = (
+            "attention in compiled code has a mask whose values its graph does not hold: every "
+            "pair is counted as useful even where the mask closes it"
+        )
+        unread = self._counter is not None and self._counter.unread_masks
+        return (
+            *self.doubts,
+            *((unseen,) if self.unseen else ()),
+            *((masked,) if unread else ()),
+        )
 
     def mark(self) -> None:
         """From now on each kernel that inductor wrote in C++ shows in a profile by its name.

@@ -425,3 +425,16 @@ def test_inference_is_compiled_once_as_without_goodput(tmp_path, in_place):
     assert measured.results.profiled
     assert totals(measured.results.work)[0] == 2 * 2 * BATCH * TOKENS * WIDTH * 64
     assert any(entry.compiled for entry in measured.results.work.entries)
+
+
+def test_a_mask_in_compiled_attention_is_told_and_counted_dense(watch):
+    query = torch.randn(1, HEADS, TOKENS, 8)
+    mask = torch.ones(TOKENS, TOKENS, dtype=torch.bool).tril()
+    attend = torch.compile(
+        lambda q, m: functional.scaled_dot_product_attention(q, q, q, attn_mask=m)
+    )
+    attend(query, mask)
+    work, counter = counted(watch, lambda: attend(query, mask))
+    assert totals(work)[0] == 2 * 2 * HEADS * TOKENS * TOKENS * 8
+    (told,) = counter.compiled.told()
+    assert "mask" in told
