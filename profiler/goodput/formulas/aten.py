@@ -23,6 +23,7 @@ from goodput.formulas import (
     aten_spectral,
     aten_transformer,
     collectives,
+    compiler_prims,
     library_attention,
     library_products,
 )
@@ -47,6 +48,7 @@ MODULES = (
     aten_resampling,
     aten_spectral,
     aten_transformer,
+    compiler_prims,
     collectives,
     library_attention,
     library_products,

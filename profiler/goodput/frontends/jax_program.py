@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,11 @@ class JaxProgram:
                 done=self._done,
             ),
         )
+
+    @property
+    def late_imports(self) -> Mapping[str, Callable[[], None]]:
+        """None: all that is watched comes with jax itself."""
+        return {}
 
     def attach(self) -> None:
         """Starts to look for steps. JAX must be imported."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,10 @@ class Measured:
 
 class MeasuredProgram(Protocol):
     """A program of one framework under measurement."""
+
+    @property
+    def late_imports(self) -> Mapping[str, Callable[[], None]]:
+        """What is to be called when the program has imported a module of its framework."""
 
     def attach(self) -> None:
         """Starts to look for steps."""

@@ -162,6 +162,8 @@ class Passes:
             return
         if self.state is State.WARMUP and self._warm_enough():
             self._advance()
+        elif self.state is State.WARMUP and not self._is_counted():
+            self._begin_count()  # the counter may have refused the step before
         elif self.state is State.WAITING:
             self._begin_profile()
 
@@ -180,8 +182,11 @@ class Passes:
         self._work = self._tools.counter.stop()
         self._counted_key = key
         self.state = State.WARMUP
-        if self._options.count_only:
+        if self._options.count_only and (self._is_counted() or self._count_tries >= TRIES):
             self._end()
+
+    def _is_counted(self) -> bool:
+        return bool(self._work.entries or self._work.failure)
 
     def _count_is_needed(self) -> bool:
         """Whether no step was counted, or one of another kind than the usual."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch._subclasses import FakeTensor
 
 from goodput.formulas.aten_attention import Row, opening, packed_sizes, row_of
 from goodput.formulas.attention import fullest_packing
@@ -124,7 +125,7 @@ class CallTranslator:
 
         None where it has no values: then every pair counts as open, and `unread_masks` tells.
         """
-        if is_meta(mask):
+        if is_meta(mask) or isinstance(mask, FakeTensor):
             self.unread_masks += 1
             return None
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)

@@ -6,7 +6,7 @@ goes on uncounted and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -43,12 +43,14 @@ from goodput.frontends.torch_places import Places, Surroundings
 from goodput.frontends.torch_private import (
     body_of,
     close_function_mode,
+    compile_is_used,
     composite_key,
     facts_of,
     hidden_modes,
     is_fake,
     is_zero,
     last_sequence,
+    mode_is_open,
     name_of,
     node_sequence,
     open_function_modes,
@@ -119,7 +121,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             return False
         self.__enter__()  # type: ignore[no-untyped-call]
         self._launches.open(self._launched)
-        if not open_function_modes():
+        # Compiled code is compiled for the function modes that are on: with ours, once more.
+        if not open_function_modes() and not compile_is_used():
             self._watch.__enter__()  # type: ignore[no-untyped-call]  # its own base hook
         return True
 
@@ -169,6 +172,37 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     def calls(self) -> int:
         """Operator calls counted until now."""
         return len(self._entries)
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether it stands among the open modes of this thread and has not failed."""
+        return not self.failure and mode_is_open(self)
+
+    def place(self) -> tuple[Phase, str]:
+        """The phase and the module of what runs now."""
+        return self._places.now()
+
+    def entry_of(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> WorkEntry:
+        """What a call of `func` does, without a phase and a module; nothing is noted or run."""
+        with plain_functions():
+            counted = self._counted(func, args, kwargs, result)
+        return _entry(counted, counted.work, "", "")
+
+    def add(self, entries: Iterable[WorkEntry]) -> None:
+        """Notes calls that it did not see itself."""
+        self._entries.extend(entries)
+
+    @contextmanager
+    def set_aside(self) -> Iterator[list[WorkEntry]]:
+        """Inside, what it sees goes into the list that this gives, and not into the result."""
+        kept, self._entries = self._entries, []
+        seen = self._entries
+        try:
+            yield seen
+        finally:
+            self._entries = kept
 
     def result(self) -> WorkPass:
         """What was counted."""
@@ -420,19 +454,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             work, told_flops = self._useful(counted, work, phase)
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
-        self._entries.append(
-            WorkEntry(
-                operator=counted.operator,
-                phase=phase.name.lower(),
-                module=module,
-                shapes=counted.shapes,
-                mode=counted.mode,
-                work=work,
-                product=counted.product,
-                convolution=counted.convolution,
-                told_flops=told_flops,
-            )
-        )
+        self._entries.append(_entry(counted, work, phase.name.lower(), module, told_flops))
 
     def _useful(self, counted: Counted, work: Work, phase: Phase) -> tuple[Work, int]:
         """The work of a product with what is masked or told to be useless as padding, and the told.
@@ -460,3 +482,19 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         sequence = node_sequence()
         own = self._reading_of_node.get(sequence) if sequence is not None else None
         return own or self._told.current()
+
+
+def _entry(
+    counted: Counted, work: Work | None, phase: str, module: str, told_flops: int = 0
+) -> WorkEntry:
+    return WorkEntry(
+        operator=counted.operator,
+        phase=phase,
+        module=module,
+        shapes=counted.shapes,
+        mode=counted.mode,
+        work=work,
+        product=counted.product,
+        convolution=counted.convolution,
+        told_flops=told_flops,
+    )

@@ -18,8 +18,10 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
-from goodput.frontends.torch_private import compile_is_used
+from goodput.frontends.torch_private import compile_is_used, never_compile
 
+# Where a compiled module keeps the one that it was made of.
+_COMPILED = "_orig_mod"
 # What torch says to the user about the hooks below, once for each compiled module.
 _HOOK_WARNING = r"Using `torch\.compile\(module\)` when there are global hooks"
 
@@ -38,12 +40,18 @@ def module_names() -> dict[int, str]:
     for place, root in enumerate(roots):
         prefix = _free(type(root).__name__, taken) if place else ""
         for name, module in root.named_modules():
-            names.setdefault(id(module), ".".join(word for word in (prefix, name) if word))
+            words = (prefix, *_as_written(name))
+            names.setdefault(id(module), ".".join(word for word in words if word))
     return names
 
 
 def _names_in(root: torch.nn.Module) -> dict[int, str]:
-    return {id(module): name for name, module in root.named_modules()}
+    return {id(module): ".".join(_as_written(name)) for name, module in root.named_modules()}
+
+
+def _as_written(name: str) -> tuple[str, ...]:
+    """The words of a name without what torch.compile wraps modules in."""
+    return tuple(word for word in name.split(".") if word != _COMPILED)
 
 
 def living_modules() -> list[torch.nn.Module]:
@@ -124,12 +132,17 @@ class ModuleWatch:
         stack = self._stack()
         return stack[-1][0] if stack else None
 
+    def name_of(self, identity: int) -> str | None:
+        """The name of the module with this id, where it was there when the watch started."""
+        return self._names.get(identity)
+
     def start(self) -> None:
         """Scans for names and installs the hooks."""
         self._names = module_names() if self._root is None else _names_in(self._root)
         self._local = threading.local()
         if compile_is_used():
             warnings.filterwarnings("ignore", message=_HOOK_WARNING)
+            never_compile(self._enter, self._leave)
         self._handles = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave, always_call=True),

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 
 from goodput.frontends.step_instruments import Clock
+from goodput.frontends.torch_compiled import CompiledCounter
 from goodput.frontends.torch_counter import WorkCounter
+from goodput.frontends.torch_inductor import InductorWatch
 from goodput.frontends.torch_modules import ModuleWatch
 from goodput.frontends.torch_places import Surroundings
-from goodput.frontends.torch_private import compile_is_used, open_modes
+from goodput.frontends.torch_private import compilations, compile_is_used, open_modes
 from goodput.trace.recording import WorkPass
 
 _cuda: Any = torch.cuda  # untyped in torch
@@ -53,7 +55,11 @@ class TorchTimer:
 
 
 class TorchCounter:
-    """Counts one step under a dispatch mode; never a program with compiled code in it.
+    """Counts one step under a dispatch mode, and compiled code by its graphs.
+
+    A step in which something is compiled is not counted: the compiler runs operators of its own,
+    and compiles for the hooks that are on. So a compiled program is counted only after a step in
+    which nothing was.
 
     `torch.inference_mode` puts the dispatcher's state back when it ends, so a mode that was opened
     outside of it must not be closed inside. A step without a backward pass is therefore counted
@@ -62,10 +68,14 @@ class TorchCounter:
     Args:
         optimizing_task: while an optimizer steps, the backward pass it steps in (-1: in none).
         forward_only: whether the step that begins is known to have no backward pass.
+        inductor: knows what is compiled.
     """
 
     def __init__(
-        self, optimizing_task: Callable[[], int | None], forward_only: Callable[[], bool]
+        self,
+        optimizing_task: Callable[[], int | None],
+        forward_only: Callable[[], bool],
+        inductor: InductorWatch,
     ) -> None:
         self._optimizing_task = optimizing_task
         self._forward_only = forward_only
@@ -74,17 +84,21 @@ class TorchCounter:
         self._by_calls = False
         self._is_open = False
         self._opened_in_inference = False
+        self._inductor = inductor
+        self._compiled_before = -1
+        self.compiled = CompiledCounter(inductor, self._modules.name_of)
         self.refusal = ""
         self.warnings: tuple[str, ...] = ()
 
     def start(self) -> bool:
         """Begins to count; False where this program cannot be counted now."""
         self.refusal = self._refusal()
-        if self.refusal:
+        if self.refusal or self._is_compiling():
             return False
         mode = WorkCounter(Surroundings(lambda: self._modules.current, self._optimizing_task))
         self._modules.start()
         self._mode = mode
+        self.compiled.start(mode)
         self._by_calls = self._forward_only()
         if not self._by_calls:
             self._open(mode)
@@ -104,8 +118,9 @@ class TorchCounter:
             self._mode.failure = "counting was interrupted"  # it only passes operators on now
         self._modules.stop()
         self.warnings = self._mode.warnings
+        self.compiled.stop()
         counted, self._mode = self._mode.result(), None
-        return counted
+        return WorkPass() if self._is_compiling() else counted
 
     def resume(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -121,12 +136,18 @@ class TorchCounter:
         if self._by_calls and self._is_open:
             self._close()
 
+    def _is_compiling(self) -> bool:
+        """Whether anything was compiled since this was last asked."""
+        if not compile_is_used():
+            return False
+        before, self._compiled_before = self._compiled_before, self._compilations()
+        return before != self._compiled_before
+
+    def _compilations(self) -> int:
+        # Backward halves are compiled when they first run, by inductor alone.
+        return compilations() + self._inductor.compiled
+
     def _refusal(self) -> str:
-        if compile_is_used():
-            return (
-                "the program uses torch.compile, so no step was counted live: work comes from the "
-                "profiled shapes"
-            )
         if open_modes():
             # A mode of the program's that closes before ours would take ours off in its place.
             return "the program runs under a dispatch mode of its own, so no step was counted live"

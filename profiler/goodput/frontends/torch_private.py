@@ -62,6 +62,11 @@ def open_modes() -> int:
     return int(_modes._len_torch_dispatch_stack())
 
 
+def mode_is_open(mode: Any) -> bool:
+    """Whether a dispatch mode is open in this thread."""
+    return any(_modes._get_dispatch_stack_at(place) is mode for place in range(open_modes()))
+
+
 def pop_mode() -> Any:
     """Takes the innermost dispatch mode off."""
     return _modes._pop_torch_dispatch_stack(None)
@@ -84,6 +89,10 @@ def hidden_modes() -> Iterator[None]:
         yield
     finally:
         _python_dispatch.__dict__.update(before)
+
+
+no_modes: Any = _python_dispatch._disable_current_modes
+"""Makes a context in which no dispatch mode is on: what it runs goes to the tensors themselves."""
 
 
 def open_function_modes() -> int:
@@ -263,6 +272,25 @@ def compile_is_used() -> bool:
     return dynamo is not None and any(
         backend is not None for backend in dynamo.cached_backends.values()
     )
+
+
+def never_compile(*functions: Callable[..., Any]) -> None:
+    """Lets torch.compile pass over functions of ours, and over all that they call.
+
+    What a compiled module's hooks run would be compiled like any other code of the program's.
+    """
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    if frames is not None:
+        dynamo: Any = import_module("torch._C._dynamo.eval_frame")
+        skip = dynamo._FrameExecStrategy(dynamo._FrameAction.SKIP, dynamo._FrameAction.SKIP)
+        for function in functions:
+            dynamo.set_code_exec_strategy(function.__code__, skip)
+
+
+def compilations() -> int:
+    """How many functions torch.compile has taken up, whatever became of them."""
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    return 0 if dynamo is None else int(dynamo.counters["frames"]["total"])
 
 
 def is_compiled(cls: type, module: torch.nn.Module) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from goodput.frontends.torch_compiled import CompiledCounter
 from goodput.frontends.torch_modules import ModuleWatch
 from goodput.frontends.torch_passes import uses_device
 from goodput.frontends.torch_private import is_profiling, profiler_class, range_of
@@ -29,11 +30,13 @@ class TorchProfiler:
     Args:
         path: the trace file.
         guard: learns which profiler is ours.
+        compiled: shows the kernels of compiled code.
     """
 
-    def __init__(self, path: Path, guard: ProfilerGuard) -> None:
+    def __init__(self, path: Path, guard: ProfilerGuard, compiled: CompiledCounter) -> None:
         self._path = path
         self._guard = guard
+        self._compiled = compiled
         self._modules = ModuleWatch(_module_mark)
         self._profile: Any = None
         self.written = False
@@ -52,6 +55,7 @@ class TorchProfiler:
         with self._guard.ours():
             self._profile.start()
         self._modules.start()
+        self._compiled.mark()
 
     def mark(self, number: int) -> None:
         """Marks boundary `number`."""
@@ -62,6 +66,7 @@ class TorchProfiler:
         """Ends recording; writes the trace file where `keep`."""
         if self.on_device:
             torch.cuda.synchronize()
+        self._compiled.unmark()
         self._modules.stop()
         with self._guard.ours():
             self._profile.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from goodput.formulas import told
@@ -15,6 +16,9 @@ from goodput.frontends.step_instruments import (
     ProgramEnd,
 )
 from goodput.frontends.step_passes import Passes, State
+from goodput.frontends.torch_compile_events import CompileEvents
+from goodput.frontends.torch_inductor import MODULE as COMPILER
+from goodput.frontends.torch_inductor import InductorWatch
 from goodput.frontends.torch_passes import TorchCounter, TorchTimer
 from goodput.frontends.torch_profiler import ProfilerGuard, TorchProfiler, quiet_kineto
 from goodput.frontends.torch_steps import StepFinder
@@ -28,6 +32,9 @@ class TorchProgram:
         clock: the host's clock.
         scratch: a directory for the trace file.
         stop_after: end the program when the passes are over.
+
+    Attributes:
+        inductor: to be installed when the program has imported torch's compiler.
     """
 
     def __init__(
@@ -35,11 +42,13 @@ class TorchProgram:
     ) -> None:
         self._stop_after = stop_after
         self._trace_path = scratch / "trace.json"
+        self.inductor = InductorWatch()
+        self._compile_events = CompileEvents()
         self._counter = TorchCounter(
-            lambda: self._finder.optimizing_task, lambda: self._finder.forward_only
+            lambda: self._finder.optimizing_task, lambda: self._finder.forward_only, self.inductor
         )
         self._guard = ProfilerGuard(self._interrupt)
-        self._profiler = TorchProfiler(self._trace_path, self._guard)
+        self._profiler = TorchProfiler(self._trace_path, self._guard, self._counter.compiled)
         self._explicit = False
         self._failure = ""
         self._passes = Passes(
@@ -58,6 +67,11 @@ class TorchProgram:
         )
         # The passes themselves are called at each boundary: nothing stands between in a step.
         self._finder = StepFinder(self._passes.boundary, self._restart, self._fault, self._counter)
+
+    @property
+    def late_imports(self) -> Mapping[str, Callable[[], None]]:
+        """The compiler is watched once the program has imported it: that takes a second."""
+        return {COMPILER: self.inductor.install}
 
     def attach(self) -> None:
         """Starts to look for steps. Torch must be imported."""
@@ -94,8 +108,11 @@ class TorchProgram:
             device=torch_device.identity(),
             environment=torch_device.environment(),
             kind="explicit" if self._explicit else self._finder.kind,
-            warnings=tuple(
-                filter(None, [self._failure, self._counter.refusal, *self._counter.warnings])
+            warnings=(
+                *filter(None, [self._failure, self._counter.refusal, self.inductor.fault]),
+                *self._counter.warnings,
+                *self._counter.compiled.told(),
+                *self._compile_events.told(),
             ),
         )
 
@@ -137,3 +154,4 @@ class TorchProgram:
         self._passes.state = State.DONE
         self._finder.remove()
         self._guard.remove()
+        self.inductor.remove()

@@ -53,6 +53,7 @@ class RootCalls:
         self._wrapped: dict[type, tuple[Any, Any]] = {}
         self._children: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
         self._known: set[type] = set()
+        self._kept: set[type] | None = None
         self._called: set[type] = set()
         self._handles: list[Any] = []
         self._setstate: Any = None
@@ -61,9 +62,12 @@ class RootCalls:
         """Starts to learn module classes and to tell their calls; known ones too."""
         if self._learning:
             return
-        self._learning, self._told = True, self._on_call
-        for cls in tuple(self._known):
+        self._told = self._on_call
+        for cls in tuple(self._known if self._kept is None else self._kept):
             self._wrap(cls)
+        if self._kept is not None:
+            return  # a wrapper that is taken off again would have code compiled again
+        self._learning = True
         self._handles = [
             register_module_module_registration_hook(self._on_submodule),
             register_module_parameter_registration_hook(self._on_parameter),
@@ -100,7 +104,8 @@ class RootCalls:
     def _leave_compiled_alone(self, module: torch.nn.Module) -> None:
         """Takes off, before the first compilation, all wrappers that it would be traced through."""
         self._stop_learning()
-        self._unwrap_all_but({cls for cls in self._wrapped if is_compiled(cls, module)})
+        self._kept = {cls for cls in self._wrapped if is_compiled(cls, module)}
+        self._unwrap_all_but(self._kept)
 
     def _stop_learning(self) -> None:
         self._learning = False

@@ -15,7 +15,7 @@ from goodput.formulas.hand_written import TELL_THE_MASK, told
 from goodput.readers import kineto, xplane
 from goodput.recording import ranks
 from goodput.recording.join import join
-from goodput.trace.recording import Recording, WorkPass
+from goodput.trace.recording import Recording, WorkEntry, WorkPass
 from goodput.trace.table import Invocations, Trace
 from goodput.units import si
 
@@ -129,8 +129,8 @@ def tokens_of(work: WorkPass) -> float | None:
     lookups = [
         (entry.module, shape)
         for entry in work.entries
-        if entry.operator == "aten::embedding" and entry.phase == "forward"
-        if (shape := _index_shape(entry.shapes)) is not None
+        if entry.phase == "forward" and _looks_up(entry)
+        if (shape := _index_shape(entry)) is not None
     ]
     if not lookups:
         return None
@@ -138,8 +138,18 @@ def tokens_of(work: WorkPass) -> float | None:
     return float(sum(math.prod(shape) for module, shape in lookups if module == first))
 
 
-def _index_shape(shapes: str) -> tuple[int, int] | None:
-    match = re.search(r" i(?:32|64)\[(\d+),(\d+)\]$", shapes)
+def _looks_up(entry: WorkEntry) -> bool:
+    """Whether a call is an embedding, or a compiled kernel with one among its operators."""
+    if entry.operator == "aten::embedding":
+        return True
+    operators = entry.operator.removeprefix("fused: ").split(" and ")[0].split(", ")
+    return entry.compiled and "embedding" in operators
+
+
+def _index_shape(entry: WorkEntry) -> tuple[int, int] | None:
+    """The shape of an embedding's indices, its last input; a compiled kernel has them anywhere."""
+    end = "" if entry.compiled else "$"
+    match = re.search(rf" i(?:32|64)\[(\d+),(\d+)\]{end}", f" {entry.shapes}")
     return (int(match.group(1)), int(match.group(2))) if match is not None else None
 
 

@@ -7,6 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goodput.frontends.measured import MeasuredProgram
 
 
 class WhenImported(importlib.abc.MetaPathFinder):
@@ -65,3 +69,11 @@ class WhenImported(importlib.abc.MetaPathFinder):
             self._then()
 
         loader.exec_module = exec_module  # type: ignore[method-assign]
+
+
+def watching(program: MeasuredProgram) -> list[WhenImported]:
+    """The watches over what a program imports late, installed."""
+    watches = [WhenImported(name, then) for name, then in program.late_imports.items()]
+    for watch in watches:
+        watch.install()
+    return watches

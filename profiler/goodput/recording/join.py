@@ -13,13 +13,23 @@ import numpy as np
 
 from goodput.report.costs import group_of, median_by
 from goodput.trace.recording import WorkEntry, WorkPass
-from goodput.trace.table import WORK_COLUMNS, Floats, Integers, Invocations, Kind, Phase, Trace
+from goodput.trace.table import (
+    WORK_COLUMNS,
+    Floats,
+    Integers,
+    Invocations,
+    Kind,
+    Link,
+    Phase,
+    Trace,
+)
 
 # A trace records no element type for a list of tensors, so the counted call knows better.
 _LIST = "tensors)"
 # The percentile of steps that other processes left alone.
 _QUIET = 10
 _RECOMPUTE = Phase.RECOMPUTE.name.lower()
+_PLACE_COLUMNS = ("phase", "module", "operator", "shapes", "link")
 
 # Two counts of one operator that agree to this are the same: both are exact integers, but a step
 # may differ from the next by a data-dependent row or two (a last partial batch, dropped tokens).
@@ -71,10 +81,10 @@ def _without_aborted(trace: Trace, work: WorkPass) -> Trace:
 def _with_counted_work(trace: Trace, work: WorkPass, *, compare: bool) -> Trace:
     counted: dict[str, list[WorkEntry]] = defaultdict(list)
     for entry in work.entries:
-        counted[entry.operator].append(entry)
+        counted[entry.kernel or entry.operator].append(entry)
     columns = {
         name: getattr(trace.invocations, name).copy()
-        for name in (*WORK_COLUMNS, "modelled", "mode")
+        for name in (*WORK_COLUMNS, "modelled", "mode", *_PLACE_COLUMNS)
     }
     strings = {text: index for index, text in enumerate(trace.strings)}
     warnings = list(trace.warnings)
@@ -149,6 +159,8 @@ def _take(
     """Writes the counted work over rows without any, and over rows whose shapes hide a mask."""
     for row, position in zip(rows.tolist(), aligned.tolist(), strict=True):
         entry = entries[position]
+        if entry.compiled:
+            _take_place(columns, strings, row, entry)
         if entry.work is None:
             continue
         blind = not columns["modelled"][row]
@@ -162,6 +174,18 @@ def _take(
         columns["modelled"][row] = True
         if blind and entry.mode:
             columns["mode"][row] = strings.setdefault(entry.mode, len(strings))
+
+
+def _take_place(
+    columns: dict[str, Integers], strings: dict[str, int], row: int, entry: WorkEntry
+) -> None:
+    """Writes what a trace does not tell of a kernel in compiled code: what it is, and of whom."""
+    columns["phase"][row] = Phase[entry.phase.upper()]
+    for name in ("module", "operator", "shapes"):
+        text = getattr(entry, name)
+        columns[name][row] = strings.setdefault(text, len(strings))
+    if columns["link"][row] == Link.NONE:
+        columns["link"][row] = Link.ORDER
 
 
 def _without_profiler_cost(trace: Trace, undisturbed: Sequence[float]) -> Trace:

@@ -9,6 +9,7 @@ from goodput.frontends.measured import MeasuredProgram
 from goodput.frontends.step_instruments import PassOptions, ProgramEnd
 from goodput.measure.clock import Clock
 from goodput.recording import assemble, session
+from goodput.recording.imports import watching
 from goodput.recording.options import RunOptions
 from goodput.trace.recording import Recording
 
@@ -32,10 +33,13 @@ class ProgramRun:
         passes = PassOptions(options.steps, options.warmup, options.count_only)
         self._program = make(passes, clock, scratch, options.stop_after)
         self._program.attach()
+        self._imports = watching(self._program)
         session.adopt(self._program)
 
     def let_sessions_be(self) -> None:
-        """Sessions measure for themselves again."""
+        """Sessions measure for themselves again, and later imports are let be."""
+        for watch in self._imports:
+            watch.remove()
         session.leave(self._program)
 
     def is_end(self, error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from goodput.errors import UsageError
 from goodput.measure.clock import HostClock
 from goodput.recording import assemble
+from goodput.recording.imports import WhenImported, watching
 from goodput.recording.scratch import scratch
 from goodput.trace.recording import Recording
 
@@ -62,6 +63,7 @@ class Session:
         self._tell = tell
         self._programs: list[MeasuredProgram] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._imports: list[WhenImported] = []
         self.recording: Recording | None = None
 
     def __enter__(self) -> Self:
@@ -76,6 +78,7 @@ class Session:
         self._scratch = scratch()
         program = self._own(Path(self._scratch.name))
         program.attach()
+        self._imports = watching(program)
         program.expect_explicit_steps()
         self._programs = [program]
         return self
@@ -115,6 +118,8 @@ class Session:
         place, self._scratch = self._scratch, None
         if place is None or not programs:
             return
+        for watch in self._imports:
+            watch.remove()
         with place:
             title = " ".join(sys.argv) or "session"
             self.recording, reason = assemble.ended(programs[0].finish, title, HostClock().date())

@@ -21,7 +21,8 @@ class WorkEntry:
     `work` is None where no formula knows the call. `product` or `convolution` is the problem that
     the call solves, where it is one of those. An entry may stand for several equal `calls`, those
     of a loop: its work is of all of them together. `told_flops` are those of its padding FLOPs that
-    the program told of: padded tokens, sizes and capacities.
+    the program told of: padded tokens, sizes and capacities. `compiled` tells a call in code that
+    torch.compile made; `kernel` is what it is called in a trace, where that is not `operator`.
     """
 
     operator: str
@@ -34,6 +35,8 @@ class WorkEntry:
     convolution: Convolution | None = None
     calls: int = 1
     told_flops: int = 0
+    kernel: str = ""
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
