@@ -10,7 +10,7 @@ import jax
 
 from goodput.frontends.jax_private import start_profile, stop_profile
 from goodput.frontends.step_instruments import Clock
-from goodput.readers.xplane import BOUNDARY
+from goodput.readers.xplane_steps import BOUNDARY
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.work import Contraction
 

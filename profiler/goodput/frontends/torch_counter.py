@@ -24,7 +24,7 @@ from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.problems import convolution_of
-from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
+from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_calls import (
     CallTranslator,
     call_key,
@@ -39,6 +39,7 @@ from goodput.frontends.torch_counted import (
     torch_work,
 )
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
+from goodput.frontends.torch_padding import Padding
 from goodput.frontends.torch_places import Places, Surroundings
 from goodput.frontends.torch_private import (
     body_of,
@@ -49,10 +50,8 @@ from goodput.frontends.torch_private import (
     hidden_modes,
     is_fake,
     is_zero,
-    last_sequence,
     mode_is_open,
     name_of,
-    node_sequence,
     open_function_modes,
     open_modes,
     packet_of,
@@ -61,7 +60,7 @@ from goodput.frontends.torch_private import (
     push_mode,
 )
 from goodput.frontends.torch_tangents import ZERO_MAKERS, ZeroTangents, useless
-from goodput.frontends.torch_told import Reading, ToldReader
+from goodput.frontends.torch_told import ToldReader
 from goodput.frontends.triton_launches import Launched, LaunchWatch
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
@@ -96,11 +95,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         self._composites: dict[Any, bool] = {}
         self._known = known_now()
         self._watch = watch or AttentionWatch()
-        self._share_of_node: dict[int, Share] = {}
         self._hand_written = HandWritten()
         self._zeros = ZeroTangents()
         self._told = ToldReader()
-        self._reading_of_node: dict[int, Reading] = {}
+        self._padding = Padding(self._told, self._watch, self._translator)
         self.failure = ""
         self._own_error: Exception | None = None
         self._launches = LaunchWatch(launching=not self.on_shapes)
@@ -412,7 +410,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if work is not None and any(is_zero(t) for t in tensors_in(args)):
             work = Work()  # a forward-mode tangent that is known to be zero is never computed
         told_flops = 0
-        reading = self._reading_here(self._places.now()[0]) if work and row_of(call.name) else None
+        phase = self._places.now()[0]
+        reading = self._padding.reading(phase) if work and row_of(call.name) else None
         if work is not None and reading is not None:
             kept = reading.of_attention(work, call, self._translator.mask)
             work, told_flops = kept, work.flops - kept.flops
@@ -430,58 +429,14 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             told_flops,
         )
 
-    def _attention_share(self, reading: Reading | None) -> Share | None:
-        """The open share of the attention that the product at hand belongs to, if any.
-
-        A forward product is told by the call around it, a backward one by its forward product.
-        """
-        attended = self._watch.current
-        if attended is None:
-            sequence = node_sequence()
-            return self._share_of_node.get(sequence) if sequence is not None else None
-        mask = attended.mask
-        with plain_functions():
-            entries = None if mask is None else self._translator.open_entries(mask)
-        share = share_of(attended, entries, reading)
-        if share is not None and torch.is_grad_enabled():
-            self._share_of_node[last_sequence()] = share
-        return share
-
     def _note(self, counted: Counted) -> None:
         phase, module = self._places.now()
         work, told_flops = counted.work, counted.told_flops
         if work is not None and work.flops and phase is not Phase.OPTIMIZER:
-            work, told_flops = self._useful(counted, work, phase)
+            work, told_flops = self._padding.apart(counted, work, phase)
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
         self._entries.append(_entry(counted, work, phase.name.lower(), module, told_flops))
-
-    def _useful(self, counted: Counted, work: Work, phase: Phase) -> tuple[Work, int]:
-        """The work of a product with what is masked or told to be useless as padding, and the told.
-
-        What is told of a backward product was told before its forward one.
-        """
-        reading = self._reading_here(phase)
-        if counted.operator in PRODUCTS:
-            share = self._attention_share(reading)
-            if share is not None:
-                return share.of(work), share.told_of(work)
-        if reading is None:
-            return work, counted.told_flops
-        kept = reading.of(work, counted.product, backward=phase is Phase.BACKWARD)
-        return kept, counted.told_flops + work.flops - kept.flops
-
-    def _reading_here(self, phase: Phase) -> Reading | None:
-        if phase is Phase.FORWARD:
-            reading = self._told.current()
-            if reading is not None:
-                self._reading_of_node[last_sequence()] = reading
-            return reading
-        if not self._reading_of_node:
-            return None
-        sequence = node_sequence()
-        own = self._reading_of_node.get(sequence) if sequence is not None else None
-        return own or self._told.current()
 
 
 def _entry(

@@ -7,7 +7,6 @@ times from the leaves that ran: on a loop's body as often as it ran.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,12 @@ import numpy as np
 
 from goodput.device import DeviceIdentity
 from goodput.errors import TraceFormatError
-from goodput.readers import kineto_steps, xplane_events
+from goodput.readers import kineto_steps, xplane_events, xplane_steps
 from goodput.readers.hlo import Program, program_of
 from goodput.readers.hlo_calls import CONTAINERS, FUSIONS
 from goodput.readers.hlo_work import Executed, executed
 from goodput.readers.kineto_links import Strings
-from goodput.readers.kineto_steps import NO_STEP, HostSteps
+from goodput.readers.kineto_steps import NO_STEP
 from goodput.readers.xplane_events import DeviceOps, HostMarks, Op, Plane
 from goodput.readers.xspace import parse_module, read_space
 from goodput.trace.overlap import owned_seconds
@@ -43,8 +42,6 @@ _VENDORS = {"AMD": "hip", "Nvidia": "cuda", "NVIDIA": "cuda"}
 _COLLECTIVE_KERNELS = ("nccl", "rccl")
 _DIFFERENT = 0.01
 
-BOUNDARY = "goodput boundary"
-"""The name of a mark between two steps, which goodput itself sets."""
 _NO_WORD = re.compile(r"\W")
 
 
@@ -115,7 +112,7 @@ def _host_trace(
 ) -> _Found:
     """Operations that ran on the threads of a CPU; those at one time share it."""
     del device
-    steps = _marked(marks) or _runs(ops) or _window(ops)
+    steps = xplane_steps.marked(marks) or xplane_steps.runs_of(ops) or xplane_steps.window(ops)
     step = steps.of(ops.start)
     kind = _of_ops(ops, [int(k.kind) for k in known])
     owned, _ = owned_seconds(ops.start, ops.end, kind)
@@ -131,7 +128,7 @@ def _host_trace(
         Invocations.of(columns),
         tuple(strings.texts),
         float(owned[~inside].sum()),
-        _step_warnings(steps),
+        xplane_steps.warnings_of(steps),
     )
 
 
@@ -142,10 +139,12 @@ def _device_trace(
     del device
     launched = np.array([marks.launches.get(n, np.nan) for n in ops.launch.tolist()])
     launched = np.where(np.isnan(launched), ops.start, launched)
-    steps = _marked(marks) or _called(ops, marks) or _window(ops)
+    steps = (
+        xplane_steps.marked(marks) or xplane_steps.called(ops, marks) or xplane_steps.window(ops)
+    )
     of = steps.of(launched)
     used = np.unique(of[of != NO_STEP])
-    steps = steps.select(used) if len(used) else _window(ops)
+    steps = steps.select(used) if len(used) else xplane_steps.window(ops)
     step = steps.of(launched)
     steps, step, bounds = kineto_steps.whole_on_device(steps, ops.start, ops.end, step, launched)
     kind = _of_ops(ops, [int(k.kind) for k in known])
@@ -166,7 +165,7 @@ def _device_trace(
         Invocations.of(columns),
         tuple(strings.texts),
         float(owned[~mine].sum()),
-        _step_warnings(steps),
+        xplane_steps.warnings_of(steps),
     )
 
 
@@ -330,79 +329,6 @@ def _executions(ops: DeviceOps) -> tuple[Integers, Integers]:
         else:
             row[at] = current[2]
     return row, np.asarray(first, np.int64)
-
-
-# The steps of the host.
-
-
-def _steps(starts: list[float], end: float, numbers: list[int] | None = None) -> HostSteps:
-    """Steps that touch, each to the next one's begin, the last to `end`."""
-    begin = np.asarray(starts)
-    return HostSteps(
-        number=np.asarray(numbers or range(len(starts)), np.int64),
-        start=begin,
-        end=np.append(begin[1:], max(end, np.nextafter(begin[-1], np.inf))),
-        marked=True,
-    )
-
-
-def _marked(marks: HostMarks) -> HostSteps | None:
-    """The steps that the program marked with `StepTraceAnnotation`."""
-    edges = [(number, start) for name, number, start, _ in marks.steps if name == BOUNDARY]
-    if len(edges) > 1:
-        steps = _steps([start for _, start in edges], 0.0, [number for number, _ in edges])
-        return steps.select(np.arange(len(edges) - 1))
-    if not marks.steps:
-        return None
-    starts = [start for _, _, start, _ in marks.steps]
-    return _steps(starts, marks.steps[-1][3], [number for _, number, _, _ in marks.steps])
-
-
-def _runs(ops: DeviceOps) -> HostSteps | None:
-    """The runs of the program that took most of the time; None where there is only one."""
-    module = _dominating(ops)
-    mine = _of_ops(ops, [int(op.module == module) for op in ops.ops]) == 1
-    runs, first = np.unique(ops.run[mine], return_index=True)
-    if not module or len(runs) < 2:
-        return None
-    starts = np.sort(ops.start[mine][first])
-    return _steps(starts.tolist(), float(ops.end[mine].max()))
-
-
-def _called(ops: DeviceOps, marks: HostMarks) -> HostSteps | None:
-    """The calls of the function that took most of the time; None where there is only one."""
-    name = _dominating(ops).rpartition("(")[0].removeprefix("jit_")
-    calls = sorted(marks.calls.get(name, []))
-    # A call may stand twice, the inner one for the dispatch.
-    outer = [c for n, c in enumerate(calls) if n == 0 or c[0] >= max(e for _, e in calls[:n])]
-    if len(outer) < 2:
-        return None
-    return _steps([start for start, _ in outer], np.inf)
-
-
-def _dominating(ops: DeviceOps) -> str:
-    seconds = Counter[str]()
-    for op, spent in zip(
-        ops.ops, np.bincount(ops.op, ops.end - ops.start, len(ops.ops)).tolist(), strict=True
-    ):
-        seconds[op.module] += spent
-    seconds.pop("", None)
-    return seconds.most_common(1)[0][0] if seconds else ""
-
-
-def _window(ops: DeviceOps) -> HostSteps:
-    begin, end = ops.start.min(), np.nextafter(ops.end.max(), np.inf)
-    return HostSteps(np.zeros(1, np.int64), np.array([begin]), np.array([end]), marked=False)
-
-
-def _step_warnings(steps: HostSteps) -> tuple[str, ...]:
-    if steps.marked:
-        return ()
-    sentence = (
-        "the profile marks no steps and no function was called twice, so its whole window counts "
-        "as one; mark them with jax.profiler.StepTraceAnnotation"
-    )
-    return (sentence,)
 
 
 def _doubts(ops: DeviceOps, known: list[_Known]) -> tuple[str, ...]:
