@@ -24,7 +24,7 @@ def command(
     json: str | None,
     markdown: str | None,
 ) -> int:
-    """Report on FILE: a recording of goodput run, or a torch.profiler trace.json[.gz].
+    """Report on FILE: a recording, a torch.profiler trace.json[.gz], or a JAX profile.
 
     A trace is held against the datasheet row of its device, by exact name, unless --capacity
     gives measured roofs.
