@@ -16,6 +16,8 @@ from goodput.frontends.torch_device import identity
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = "benchmarks/models/gpt_compiled.py"
 
+pytestmark = pytest.mark.slow
+
 if shutil.which("g++") is None and shutil.which("clang++") is None:
     pytest.skip("inductor needs a C++ compiler", allow_module_level=True)
 

@@ -81,7 +81,7 @@ class BareStep:
     def __init__(self, work: WorkPass, convention: str) -> None:
         self._entries = work.entries
         self._convention = convention
-        self._numbers_of: dict[tuple[int, bool, bool], _Numbers] = {}
+        self._numbers_of: dict[tuple[int, int, bool, bool], _Numbers] = {}
         self._numbers = [self._of(entry) for entry in work.entries]
 
     @property
@@ -169,11 +169,11 @@ class BareStep:
         if work is None:
             return _NONE
         again, listed = entry.phase == _RECOMPUTE, entry.operator in FLOP_COUNTER_OPERATORS
-        key = id(work), again, listed
+        key = id(work), entry.calls, again, listed
         found = self._numbers_of.get(key)
         if found is None:
             found = self._numbers_of[key] = _numbers(
-                work, self._convention, again=again, listed=listed
+                work, entry.calls, self._convention, again=again, listed=listed
             )
         return found
 
@@ -183,18 +183,19 @@ def no_work(operator: str) -> str:
     return "its formula knows no such call" if has_formula(operator) else "no formula"
 
 
-def _numbers(work: Work, convention: str, *, again: bool, listed: bool) -> _Numbers:
+def _numbers(work: Work, calls: int, convention: str, *, again: bool, listed: bool) -> _Numbers:
+    # A convention speaks of one call.
     counted = Counted(
-        work.flops,
-        work.dense_flops,
-        work.recompute_flops,
-        work.padding_flops,
+        work.flops // calls,
+        work.dense_flops // calls,
+        work.recompute_flops // calls,
+        work.padding_flops // calls,
         again=int(again),
         listed=int(listed),
     )
     found = split(counted, convention)
-    executed = found.useful + found.recompute + found.padding
-    return found.useful, executed, work.vector_flops, work.special, work.bytes
+    executed = (found.useful + found.recompute + found.padding) * calls
+    return found.useful * calls, executed, work.vector_flops, work.special, work.bytes
 
 
 def communicates(operator: str) -> bool:

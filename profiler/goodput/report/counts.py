@@ -186,7 +186,7 @@ def _rows(trace: Trace, costs: Costs, grouped: _Groups, keys: tuple[str, ...]) -
     # One call for all sums: a short table's time is that of starting numpy.
     totals = np.zeros((count, len(columns)))
     np.add.at(totals, groups, np.stack(columns, axis=1, dtype=np.float64))
-    bounds = _bounds(groups, costs, count).tolist()
+    bounds = _bounds(grouped, costs).tolist()
     return [
         _row(
             names_of(trace, row, keys),
@@ -232,13 +232,13 @@ def _row(
     )
 
 
-def _bounds(groups: Integers, costs: Costs, count: int) -> Integers:
+def _bounds(grouped: _Groups, costs: Costs) -> Integers:
     """The bound with most ideal seconds in each group; where none is known, that of most calls."""
-    kinds = len(Bound)
+    kinds, count = len(Bound), len(grouped.first)
     # The smallest number makes calls decide where nothing else does.
-    weights = np.where(np.isnan(costs.ideal), 0.0, costs.ideal) + _TINY
+    weights = np.where(np.isnan(costs.ideal), 0.0, costs.ideal) + _TINY * grouped.calls
     heavy = np.bincount(
-        groups * kinds + costs.bound, weights=weights, minlength=count * kinds
+        grouped.of_row * kinds + costs.bound, weights=weights, minlength=count * kinds
     ).reshape(count, kinds)
     return heavy.argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
 

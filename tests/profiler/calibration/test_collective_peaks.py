@@ -65,6 +65,7 @@ def test_one_device_has_no_collectives():
     assert measure_collectives(ranks_of(1, on_cpu=False), AROUND) == ()
 
 
+@pytest.mark.slow
 def test_two_processes_of_this_host_measure_each_collective_and_its_result():
     found = measure_collectives(2, AROUND, sizes=(4096,))
     assert [m.subject.split(",")[0] for m in found] == list(COLLECTIVES)

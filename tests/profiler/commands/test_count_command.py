@@ -364,7 +364,7 @@ def test_the_commands_of_the_readme_run(
     readme = (repository / "README.md").read_text(encoding="utf-8")
     shown = readme.split("<!-- commands:count -->")[1].split("<!-- /commands:count -->")[0]
     commands = [shlex.split(line)[1:] for line in shown.splitlines() if line.strip()]
-    assert len(commands) == 2
+    assert len(commands) == 3
     monkeypatch.chdir(repository)
     for command in commands:
         monkeypatch.delitem(sys.modules, "gpt", raising=False)

@@ -192,6 +192,7 @@ def test_alone_it_measures_the_roofs_of_the_machine(tmp_path: Path) -> None:
     assert stored.report().totals.program_goodput is not None
 
 
+@pytest.mark.slow
 def test_under_goodput_run_it_only_marks_the_steps(tmp_path: Path, roofs: Capacity) -> None:
     store.save(tmp_path / "roofs.json", roofs)
     options = ("--warmup", "2", "--capacity", "roofs.json")

@@ -72,6 +72,7 @@ def test_thread_variables_that_come_too_late_would_be_seen(tmp_path: Path) -> No
     assert printed(tmp_path, THREADS, *TWIN) != "1\n"
 
 
+@pytest.mark.slow
 def test_a_script_with_a_module_of_a_librarys_name_has_its_own_and_gets_its_report(
     tmp_path: Path,
 ) -> None:

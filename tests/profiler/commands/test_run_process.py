@@ -147,7 +147,7 @@ needs_full_disk = pytest.mark.skipif(not FULL.is_char_device(), reason="there is
 
 
 @needs_full_disk
-@pytest.mark.parametrize("options", [(), ("--json", "-")])
+@pytest.mark.parametrize("options", [(), pytest.param(("--json", "-"), marks=pytest.mark.slow)])
 def test_a_full_disk_behind_stdout_is_3_and_loses_no_recording(
     train: Path, options: tuple[str, ...]
 ) -> None:
@@ -161,7 +161,14 @@ def test_a_full_disk_behind_stdout_is_3_and_loses_no_recording(
 
 
 @needs_full_disk
-@pytest.mark.parametrize("option", ["-o", "--json", "--markdown"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "-o",
+        pytest.param("--json", marks=pytest.mark.slow),
+        pytest.param("--markdown", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_disk_behind_a_file_is_3_and_the_report_stands(train: Path, option: str) -> None:
     done = goodput_run(train, option, str(FULL))
     assert done.returncode == 3
@@ -169,12 +176,14 @@ def test_a_full_disk_behind_a_file_is_3_and_the_report_stands(train: Path, optio
     assert "program goodput" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_stdout_and_stderr_the_recording_is_still_made(train: Path) -> None:
     done = goodput_run(train, prints="", closed=True)
     assert done.returncode == 0
     assert (train / "train.goodput").exists()
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_made_is_told_in_the_report(
     train: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,6 +183,7 @@ def test_two_processes_of_torchrun(scripts):
     assert "share one device" in process.stdout
 
 
+@pytest.mark.slow
 def test_a_rank_that_never_trains_delays_nobody_and_costs_no_status(scripts):
     pytest.importorskip("torch")
     script = TRAINING.replace(

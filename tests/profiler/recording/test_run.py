@@ -103,6 +103,7 @@ def test_a_crash_in_the_first_forward_looks_like_plain_python(scripts):
     assert "no whole step" in recorded.reason or "no step was seen" in recorded.reason
 
 
+@pytest.mark.slow
 def test_a_script_that_ends_before_the_profile(scripts):
     recorded = scripts.record(scripts.write(TRAINING), "8")
     assert recorded.process.returncode == 0
@@ -118,6 +119,7 @@ def test_a_script_that_ends_before_the_profile(scripts):
     assert "--warmup" in report.coverage.untimed
 
 
+@pytest.mark.slow
 def test_two_steps_are_enough_for_a_count(scripts):
     recorded = scripts.record(scripts.write(TRAINING), "2")
     assert recorded.recording is not None
@@ -126,6 +128,7 @@ def test_two_steps_are_enough_for_a_count(scripts):
     assert scripts.record(scripts.write(TRAINING), "1").recording is None
 
 
+@pytest.mark.slow
 def test_a_crash_after_three_steps_gives_the_count_and_one_step_time(scripts):
     recorded = scripts.record(scripts.write(TRAINING), "60", "3")
     assert recorded.process.returncode == 1
@@ -149,6 +152,7 @@ def test_count_only_counts_one_step_and_lets_the_script_be(scripts):
     assert build(recording, None).totals.useful_flops == STEP_FLOPS
 
 
+@pytest.mark.slow
 def test_stop_after_ends_the_script_with_status_zero(scripts):
     path = scripts.write(TRAINING + "\nprint('not reached')\n")
     recorded = scripts.record(path, "100000", warmup=1, stop_after=True)
@@ -158,6 +162,7 @@ def test_stop_after_ends_the_script_with_status_zero(scripts):
     assert recorded.recording.steps_seen < 100
 
 
+@pytest.mark.slow
 def test_inference(scripts):
     loop = """
 model.eval()
@@ -224,6 +229,7 @@ with torch.profiler.profile(schedule=schedule, on_trace_ready=told) as profile:
     assert recorded.recording.trace.steps
 
 
+@pytest.mark.slow
 def test_a_program_that_profiles_itself_throughout(scripts):
     loop = """
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)

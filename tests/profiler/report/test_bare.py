@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput.formulas.conventions import BY_OPERATOR
@@ -17,14 +17,23 @@ from goodput.work import Work
 
 SMALL = st.integers(0, 10**6)
 WORK = st.builds(Work, SMALL, SMALL, SMALL, SMALL, SMALL, SMALL, SMALL, SMALL)
+
+
+def entry(operator, phase, module, shapes, mode, work, calls):
+    """An entry of `calls` equal calls, each of `work`."""
+    whole = None if work is None else work * calls
+    return WorkEntry(operator, phase, module, shapes, mode, whole, calls=calls)
+
+
 ENTRY = st.builds(
-    WorkEntry,
+    entry,
     st.sampled_from(["aten::mm", "aten::add", "mylib::mystery", "c10d::allreduce_"]),
     st.sampled_from(["forward", "backward", "recompute", "optimizer"]),
     st.sampled_from(["", "blocks.0", "blocks.0.up", "blocks.10.up"]),
     st.sampled_from(["f32[2,2]", ""]),
     st.sampled_from(["float32", ""]),
     st.none() | WORK,
+    st.integers(1, 5),
 )
 
 
@@ -33,6 +42,7 @@ def by_names(rows):
     return {tuple(getattr(row, name) for name in names): row for row in rows}
 
 
+@settings(max_examples=40)
 @given(
     st.lists(ENTRY, min_size=1, max_size=12),
     st.sampled_from(BY_OPERATOR),
@@ -42,17 +52,17 @@ def test_both_ways_say_the_same(entries, convention, view) -> None:
     empty = Trace(None, "torch", (), Invocations.of({}), ("",))
     recording = Recording("x", "", empty, (), COUNTED, work=WorkPass(tuple(entries)))
     step = BareStep(recording.work, convention)
-    trace = counts.counted(recording)
-    costs = costs_of(trace, None, convention)
+    trace, calls = counts.counted(recording), counts.calls_of(recording)
+    trace, costs = counts.of_all_calls(trace, costs_of(trace, None, convention), calls)
     rows = step.rows_by(view)
-    assert by_names(rows) == by_names(counts.rows_by(trace, costs, view))
+    assert by_names(rows) == by_names(counts.rows_by(trace, costs, calls, view))
     ranked = [-(row.useful_flops or 0.0) for row in rows if row.useful_flops is not None]
     assert ranked == sorted(ranked)
     # What bounds a module as a whole is told from its rows there, and from its calls here.
-    tree = counts.module_tree(trace, costs)
+    tree = counts.module_tree(trace, costs, calls)
     assert [replace(row, bound="") for row in step.modules] == [
         replace(row, bound="") for row in tree
     ]
     assert step.totals == totals_of(trace, costs, None, None)
-    assert step.modelled_calls_share == modelled_calls_share(trace)
-    assert counts.bare_coverage(recording, step) == counts.coverage(recording, trace, costs)
+    assert step.modelled_calls_share == modelled_calls_share(trace, calls)
+    assert counts.bare_coverage(recording, step) == counts.coverage(recording, trace, costs, calls)
