@@ -17,10 +17,8 @@ from goodput_kernels.candidate import Candidate
 from goodput_kernels.threads import one_thread
 
 AGREES = 0.03
-"""A check within this of the cached roof confirms it; further above, it raises the roof."""
+"""A check within this of the cached roof confirms it; more raises the roof, and less is told."""
 
-# A CPU is seldom ours alone; only a clear loss is worth a sentence there.
-_CPU_AGREES_BELOW = 0.10
 _BOUT_SECONDS = 0.25
 
 
@@ -30,14 +28,13 @@ def spot_check(
     """`profile`, its roofs raised where the check found more, and sentences where it found less."""
     protocol = replace(bench.protocol, bout_seconds=_BOUT_SECONDS, most=1000)
     bench = replace(bench, protocol=protocol)
-    below = _CPU_AGREES_BELOW if target.on_cpu else AGREES
-    profile, product = _check_product(profile, mode, target, bench, below)
-    profile, copy = _check_copy(profile, target, bench, below)
+    profile, product = _check_product(profile, mode, target, bench)
+    profile, copy = _check_copy(profile, target, bench)
     return profile, (*product, *copy)
 
 
 def _check_product(
-    profile: Profile, mode: str, target: Target, bench: Bench, below: float
+    profile: Profile, mode: str, target: Target, bench: Bench
 ) -> tuple[Profile, tuple[str, ...]]:
     old, source = profile.capacity.flops_per_s.get(mode), profile.winners.get(mode)
     if old is None:
@@ -50,7 +47,7 @@ def _check_product(
         )
     if new.rate > (1 + AGREES) * old.rate:
         return replace(profile, capacity=raised(profile.capacity, mode, new)), ()
-    return profile, _lower(f"{mode} roof", old, new, "FLOP/s", below)
+    return profile, _lower(f"{mode} roof", old, new, "FLOP/s")
 
 
 def _winner(source: Source | None, old: Peak, target: Target) -> list[Candidate]:
@@ -71,7 +68,7 @@ def _winner(source: Source | None, old: Peak, target: Target) -> list[Candidate]
 
 
 def _check_copy(
-    profile: Profile, target: Target, bench: Bench, below: float
+    profile: Profile, target: Target, bench: Bench
 ) -> tuple[Profile, tuple[str, ...]]:
     curve = profile.capacity.bandwidth.get("copy", ())
     if not curve:
@@ -84,7 +81,7 @@ def _check_copy(
         points = (*curve[:-1], BandwidthPoint(size, new))
         bandwidth = {**profile.capacity.bandwidth, "copy": points}
         return replace(profile, capacity=replace(profile.capacity, bandwidth=bandwidth)), ()
-    return profile, _lower("main-memory copy roof", old, new, "B/s", below)
+    return profile, _lower("main-memory copy roof", old, new, "B/s")
 
 
 def _best(rivals: Sequence[Candidate], bench: Bench) -> Peak | None:
@@ -101,9 +98,9 @@ def _best(rivals: Sequence[Candidate], bench: Bench) -> Peak | None:
     return best
 
 
-def _lower(what: str, old: Peak, new: Peak, unit: str, below: float) -> tuple[str, ...]:
+def _lower(what: str, old: Peak, new: Peak, unit: str) -> tuple[str, ...]:
     loss = 1 - new.rate / old.rate
-    if loss <= below:
+    if loss <= AGREES:
         return ()
     sentence = (
         f"the spot check found {percent(loss, 0)} less than the cached {what}: "

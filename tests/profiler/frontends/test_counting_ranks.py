@@ -1,6 +1,7 @@
 """Sharded programs on two processes: the work of one device, and what it sends and receives."""
 
 import multiprocessing
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from goodput.frontends.torch_counter import Surroundings, WorkCounter
+from goodput.frontends.torch_counter import WorkCounter
+from goodput.frontends.torch_places import Surroundings
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 RANKS, ROWS, WIDTH, HIDDEN = 2, 8, 32, 64
 LAYER = 2 * ROWS * WIDTH * HIDDEN
 PARAMETERS = 2 * WIDTH * HIDDEN * 4  # bytes
@@ -76,6 +79,8 @@ def rank_of(rank: int, store: str, how: str, answers: Any) -> None:
 @pytest.fixture(scope="module")
 def counted_ranks(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def run(how: str) -> list[tuple[str, list[Any]]]:
+        # A spawned process has this path, and imports this file by its name from there.
+        sys.path.insert(0, str(REPOSITORY))
         context = multiprocessing.get_context("spawn")
         answers = context.Queue()
         store = Path(tmp_path_factory.mktemp("ranks")) / "store"
@@ -86,10 +91,12 @@ def counted_ranks(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for rank in ranks:
             rank.start()
         try:
-            return [answers.get(timeout=240) for _ in ranks]
+            return [answers.get(timeout=60) for _ in ranks]
         finally:
+            sys.path.remove(str(REPOSITORY))
             for rank in ranks:
-                rank.join(60)
+                rank.join(20)
+                rank.kill()
 
     return run
 
