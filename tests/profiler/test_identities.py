@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from goodput.frontends.torch_count import Step, count_step
 
 SIZES = st.integers(1, 12)
-FEW = settings(max_examples=5)
+FEW = settings(max_examples=3)
 
 
 def on_shapes(call: Callable[..., object], *inputs: Tensor) -> int:

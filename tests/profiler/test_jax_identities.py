@@ -21,7 +21,7 @@ from torch.nn import functional  # noqa: E402
 from goodput.frontends import jax_count, torch_count  # noqa: E402
 
 SIZES = st.integers(1, 12)
-FEW = settings(max_examples=5)
+FEW = settings(max_examples=3)
 Sums = dict[str, int]
 
 
@@ -189,6 +189,7 @@ def test_a_transposed_convolution_counts_as_in_torch(
     assert of_jax(jax_net, inputs, train=True) == of_torch(net, image, train=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=2)  # jax compiles some of them for each shape
 @given(batch=st.integers(1, 3), n=SIZES, more=st.integers(0, 9), columns=SIZES)
 def test_factorisations_count_as_in_torch(batch: int, n: int, more: int, columns: int) -> None:

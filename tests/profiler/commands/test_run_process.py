@@ -89,6 +89,7 @@ def test_the_report_comes_after_the_scripts_own_output(train: Path) -> None:
     assert (train / "train.goodput").exists()
 
 
+@pytest.mark.slow
 def test_json_is_alone_on_stdout_even_of_child_processes(train: Path) -> None:
     done = goodput_run(train, "--json", "-")
     assert done.returncode == 0, done.stderr
@@ -117,6 +118,7 @@ def test_a_script_of_two_steps_is_counted(train: Path) -> None:
     assert (train / "train.goodput").exists()
 
 
+@pytest.mark.slow
 def test_count_only_lets_the_script_run_on_or_ends_it(train: Path) -> None:
     done = goodput_run(train, "--count-only", steps=5)
     assert done.returncode == 0, done.stderr

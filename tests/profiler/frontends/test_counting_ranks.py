@@ -118,7 +118,13 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("how", EXPECTED)
+QUICK = "fully sharded"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [how if how == QUICK else pytest.param(how, marks=pytest.mark.slow) for how in EXPECTED],
+)
 def test_each_device_counts_its_own(how: str, counted_ranks: Any) -> None:
     useful, collectives = EXPECTED[how]
     for failure, rows in counted_ranks(how):

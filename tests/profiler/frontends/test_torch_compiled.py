@@ -142,6 +142,7 @@ def both(watch, model, x):
     return eager, compiled
 
 
+QUICK = ("mlp", "checkpointed")
 CASES = {
     "mlp": (mlp, rows),
     "attention": (Block, rows),
@@ -151,7 +152,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    # Compiling C++ takes seconds, where nothing like it was compiled before.
+    [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
+)
 def test_a_compiled_step_needs_what_the_eager_one_does(watch, case):
     make, data = CASES[case]
     eager, compiled = both(watch, make(), data())

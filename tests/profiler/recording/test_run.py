@@ -95,6 +95,7 @@ def test_a_script_that_crashes_gives_what_was_measured(scripts):
     assert len(recorded.recording.wall_seconds) == 5
 
 
+@pytest.mark.slow
 def test_a_crash_in_the_first_forward_looks_like_plain_python(scripts):
     path = scripts.write(MODEL + "\nmodel(torch.randn(2, 3))\n")
     plain, recorded = scripts.plain(path), scripts.record(path)
@@ -140,6 +141,7 @@ def test_a_crash_after_three_steps_gives_the_count_and_one_step_time(scripts):
     assert report.totals.useful_flops_per_s == pytest.approx(STEP_FLOPS / report.step.median)
 
 
+@pytest.mark.slow
 def test_count_only_counts_one_step_and_lets_the_script_be(scripts):
     path = scripts.write(TRAINING)
     plain, recorded = scripts.plain(path, "20"), scripts.record(path, "20", count_only=True)
@@ -258,6 +260,7 @@ def test_a_script_without_steps(scripts):
     assert "goodput.record()" in recorded.reason
 
 
+@pytest.mark.slow
 def test_a_compiled_program_is_counted_as_the_operators_that_run(scripts):
     loop = """
 compiled = torch.compile(model, backend="aot_eager")

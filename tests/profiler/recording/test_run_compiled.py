@@ -10,6 +10,7 @@ from goodput.report.build import build
 from goodput.trace.table import Phase
 
 pytest.importorskip("torch")
+pytestmark = pytest.mark.slow
 if shutil.which("g++") is None and shutil.which("clang++") is None:
     pytest.skip("inductor needs a C++ compiler", allow_module_level=True)
 

@@ -44,7 +44,11 @@ PRODUCT = 2 * 64 * 128
 
 
 @pytest.mark.parametrize(
-    ("how", "teller"), [("passed", "attention_mask"), ("told", "goodput.useful_tokens")]
+    ("how", "teller"),
+    [
+        pytest.param("passed", "attention_mask", marks=pytest.mark.slow),
+        ("told", "goodput.useful_tokens"),
+    ],
 )
 def test_padding_is_executed_and_not_useful(scripts, how: str, teller: str) -> None:
     path = scripts.write(SCRIPT)
