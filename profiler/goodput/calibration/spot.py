@@ -67,9 +67,7 @@ def _winner(source: Source | None, old: Peak, target: Target) -> list[Candidate]
     return [candidate for candidate in source.others(target) if candidate.label == label]
 
 
-def _check_copy(
-    profile: Profile, target: Target, bench: Bench
-) -> tuple[Profile, tuple[str, ...]]:
+def _check_copy(profile: Profile, target: Target, bench: Bench) -> tuple[Profile, tuple[str, ...]]:
     curve = profile.capacity.bandwidth.get("copy", ())
     if not curve:
         return profile, ()
