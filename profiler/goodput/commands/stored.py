@@ -12,15 +12,13 @@ from goodput.capacity.profile import Capacity
 from goodput.commands.given import capacity_for
 from goodput.device import DeviceIdentity
 from goodput.errors import UsageError
-from goodput.readers import kineto, recording_file, xplane
+from goodput.readers import profiles, recording_file
+from goodput.readers.profiles import XSPACE
 from goodput.readers.recording_head import is_recording
 from goodput.report.build import build
 from goodput.report.model import Report
 from goodput.trace.recording import Recording
 from goodput.trace.table import Trace
-
-XSPACE = ".xplane.pb"
-"""How the names of JAX's profiles end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +68,7 @@ def load(path: str | os.PathLike[str]) -> Stored:
     if is_recording(file):
         recording, capacity = recording_file.load(file)
         return Stored(recording, capacity or datasheet_of(recording.trace.device))
-    trace = xplane.read(file) if file.name.endswith(XSPACE) else kineto.read(file)
+    trace = profiles.read(file)
     return Stored(recording_of(trace, file), datasheet_of(trace.device))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,6 @@ from goodput.trace.table import (
     Kind,
     Link,
     Phase,
-    StepTime,
     Trace,
 )
 from goodput.work import Work
@@ -71,7 +70,7 @@ def read(path: Path) -> Trace:
     programs = {name: program_of(parse_module(modules[name], name)) for name in modules}
     names = frozenset(name for program in programs.values() for name in program.places)
     ops = xplane_events.ops_of(plane, modules, names)
-    ops = pick_rows(ops, _leaves(ops, programs))
+    ops = _pick_rows(ops, _leaves(ops, programs))
     if not len(ops.op):
         raise TraceFormatError(
             f"{path} holds no operation that XLA ran; profile calls of a jitted function with "
@@ -82,36 +81,17 @@ def read(path: Path) -> Trace:
     on_device = xplane_events.is_device(plane)
     marks = xplane_events.host_marks(planes, launches=on_device)
     trace = _device_trace if on_device else _host_trace
-    found = trace(ops, known, marks, device)
-    told = (*warnings, *_doubts(ops, known), *found.warnings)
-    return Trace(
+    found = trace(ops, known, marks)
+    return replace(
+        found,
         device=device,
-        framework="jax",
-        steps=found.steps,
-        invocations=found.invocations,
-        strings=found.strings,
-        edge_seconds=found.edge_seconds,
-        warnings=told,
+        warnings=(*warnings, *_doubts(ops, known), *found.warnings),
         environment=_environment(planes),
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What a reader of one kind of device makes of the operations."""
-
-    steps: tuple[StepTime, ...]
-    invocations: Invocations
-    strings: tuple[str, ...]
-    edge_seconds: float
-    warnings: tuple[str, ...]
-
-
-def _host_trace(
-    ops: DeviceOps, known: list[_Known], marks: HostMarks, device: DeviceIdentity
-) -> _Found:
+def _host_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
     """Operations that ran on the threads of a CPU; those at one time share it."""
-    del device
     steps = xplane_steps.marked(marks) or xplane_steps.runs_of(ops) or xplane_steps.window(ops)
     step = steps.of(ops.start)
     kind = _of_ops(ops, [int(k.kind) for k in known])
@@ -120,23 +100,22 @@ def _host_trace(
     counts = kineto_steps.events_in(steps, ops.start)
     times = kineto_steps.host_times(steps, ops.start[inside], ops.end[inside], counts)
     strings = Strings([""])
-    mine = pick_rows(ops, inside)
+    mine = _pick_rows(ops, inside)
     columns = _columns(mine, known, strings, on_device=False)
     columns |= {"step": step[inside], "device_seconds": owned[inside]}
-    return _Found(
-        times,
-        Invocations.of(columns),
-        tuple(strings.texts),
-        float(owned[~inside].sum()),
-        xplane_steps.warnings_of(steps),
+    return Trace(
+        device=None,
+        framework="jax",
+        steps=times,
+        invocations=Invocations.of(columns),
+        strings=tuple(strings.texts),
+        edge_seconds=float(owned[~inside].sum()),
+        warnings=xplane_steps.warnings_of(steps),
     )
 
 
-def _device_trace(
-    ops: DeviceOps, known: list[_Known], marks: HostMarks, device: DeviceIdentity
-) -> _Found:
+def _device_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
     """Kernels; one execution of an instruction may be several of them."""
-    del device
     launched = np.array([marks.launches.get(n, np.nan) for n in ops.launch.tolist()])
     launched = np.where(np.isnan(launched), ops.start, launched)
     steps = (
@@ -150,26 +129,28 @@ def _device_trace(
     kind = _of_ops(ops, [int(k.kind) for k in known])
     owned, _ = owned_seconds(ops.start, ops.end, kind)
     mine = step != NO_STEP
-    chosen = pick_rows(ops, mine)
+    chosen = _pick_rows(ops, mine)
     row, first = _executions(chosen)
     strings = Strings([""])
-    columns = _columns(pick_rows(chosen, first), known, strings, on_device=True)
+    columns = _columns(_pick_rows(chosen, first), known, strings, on_device=True)
     columns |= {
         "step": step[mine][first],
         "device_seconds": np.bincount(row, owned[mine], len(first)),
         "kernels": np.bincount(row, minlength=len(first)),
     }
     counts = kineto_steps.events_in(steps, launched)
-    return _Found(
-        kineto_steps.device_times(steps, bounds, ops.start, ops.end, launched, counts),
-        Invocations.of(columns),
-        tuple(strings.texts),
-        float(owned[~mine].sum()),
-        xplane_steps.warnings_of(steps),
+    return Trace(
+        device=None,
+        framework="jax",
+        steps=kineto_steps.device_times(steps, bounds, ops.start, ops.end, launched, counts),
+        invocations=Invocations.of(columns),
+        strings=tuple(strings.texts),
+        edge_seconds=float(owned[~mine].sum()),
+        warnings=xplane_steps.warnings_of(steps),
     )
 
 
-def pick_rows(ops: DeviceOps, rows: Integers | Flags) -> DeviceOps:
+def _pick_rows(ops: DeviceOps, rows: Integers | Flags) -> DeviceOps:
     """Some of what ran."""
     return DeviceOps(
         op=ops.op[rows],
@@ -190,14 +171,14 @@ def _one_device(planes: list[Plane]) -> tuple[Plane, tuple[str, ...]]:
         if not hosts:
             raise TraceFormatError("the profile holds neither a device nor the host's threads")
         return hosts[0], ()
+    if len(devices) == 1:
+        return devices[0], ()
     chosen = max(
         devices,
         key=lambda plane: sum(
             event.duration_ps for line in plane.message.lines for event in line.events
         ),
     )
-    if len(devices) == 1:
-        return chosen, ()
     return chosen, (
         f"the file holds {len(devices)} devices; this is {chosen.name}, which worked most",
     )

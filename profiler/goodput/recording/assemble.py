@@ -12,7 +12,7 @@ import numpy as np
 
 from goodput.errors import TraceFormatError
 from goodput.formulas.hand_written import TELL_THE_MASK, told
-from goodput.readers import kineto, xplane
+from goodput.readers import profiles
 from goodput.recording import ranks
 from goodput.recording.join import join
 from goodput.trace.recording import Recording, WorkEntry, WorkPass
@@ -28,7 +28,6 @@ MORE_STEPS = (
 )
 
 
-_READERS = {"torch": kineto, "jax": xplane}
 _NO_STEP = {
     "torch": "no optimizer stepped and no top-level module was called again",
     "jax": "no function of its own that the program jitted was called again",
@@ -173,7 +172,7 @@ def _profiled_trace(measured: Measured) -> tuple[Trace | None, list[str]]:
     if measured.trace_path is None or not measured.results.profiled:
         return None, []
     try:
-        trace = _READERS[measured.framework].read(measured.trace_path)
+        trace = profiles.read(measured.trace_path)
     except TraceFormatError as error:
         return None, [f"the profiled steps could not be read: {error}"]
     trace = replace(keep_steps(trace, measured.results.profiled), device=measured.device)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from goodput.frontends.measured import MeasuredProgram
 from goodput.frontends.step_instruments import PassOptions, ProgramEnd
@@ -12,6 +12,10 @@ from goodput.recording import assemble, session
 from goodput.recording.imports import watching
 from goodput.recording.options import RunOptions
 from goodput.trace.recording import Recording
+
+if TYPE_CHECKING:
+    from goodput.frontends.jax_program import JaxProgram
+    from goodput.frontends.torch_program import TorchProgram
 
 
 class ProgramRun:
@@ -23,7 +27,7 @@ class ProgramRun:
 
     def __init__(
         self,
-        make: Callable[[PassOptions, Clock, Path, bool], MeasuredProgram],
+        program: type[TorchProgram | JaxProgram],
         options: RunOptions,
         clock: Clock,
         scratch: Path,
@@ -31,7 +35,9 @@ class ProgramRun:
         self._clock = clock
         self._count_only = options.count_only
         passes = PassOptions(options.steps, options.warmup, options.count_only)
-        self._program = make(passes, clock, scratch, options.stop_after)
+        self._program: MeasuredProgram = program(
+            passes, clock, scratch, stop_after=options.stop_after
+        )
         self._program.attach()
         self._imports = watching(self._program)
         session.adopt(self._program)
@@ -57,21 +63,11 @@ def torch_run(options: RunOptions, clock: Clock, scratch: Path) -> ProgramRun:
     """The torch program in this process."""
     from goodput.frontends.torch_program import TorchProgram
 
-    return ProgramRun(
-        lambda passes, now, place, stop: TorchProgram(passes, now, place, stop_after=stop),
-        options,
-        clock,
-        scratch,
-    )
+    return ProgramRun(TorchProgram, options, clock, scratch)
 
 
 def jax_run(options: RunOptions, clock: Clock, scratch: Path) -> ProgramRun:
     """The JAX program in this process."""
     from goodput.frontends.jax_program import JaxProgram
 
-    return ProgramRun(
-        lambda passes, now, place, stop: JaxProgram(passes, now, place, stop_after=stop),
-        options,
-        clock,
-        scratch,
-    )
+    return ProgramRun(JaxProgram, options, clock, scratch)

@@ -7,17 +7,19 @@ sum. Says exactly what `counts` says of a recording without roofs.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goodput.formulas.conventions import FLOP_COUNTER_OPERATORS, Counted, split
 from goodput.formulas.lax_collective import COLLECTIVES
 from goodput.formulas.registry import has_formula
 from goodput.report.groups import ancestry, natural_key, view_columns
 from goodput.report.model import OperatorRow, Totals, UnmodelledOperator
+from goodput.report.totals import uncounted
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.work import Work
 
 _COLLECTIVES = ("c10d::", "_c10d_functional::")
+_JAX = "lax::"
 _RECOMPUTE = "recompute"
 _Numbers = tuple[int, int, int, int, int]
 _NONE: _Numbers = (0, 0, 0, 0, 0)
@@ -91,22 +93,14 @@ class BareStep:
         by_mode: dict[str, int] = {}
         for entry, numbers in zip(self._entries, self._numbers, strict=True):
             by_mode[entry.mode] = by_mode.get(entry.mode, 0) + numbers[0]
-        return Totals(
+        return replace(
+            uncounted(),
             useful_flops=sums[0],
             useful_flops_by_mode={mode: float(flops) for mode, flops in by_mode.items() if flops},
             executed_flops=sums[1],
             vector_flops=sums[2],
             special=sums[3],
             bytes=sums[4],
-            useful_seconds=None,
-            ideal_seconds=None,
-            program_goodput=None,
-            program_goodput_sustained=None,
-            roofline_efficiency=None,
-            mfu=None,
-            hfu=None,
-            useful_flops_per_s=None,
-            tokens_per_s=None,
         )
 
     def rows_by(self, view: str) -> tuple[OperatorRow, ...]:
@@ -180,6 +174,8 @@ class BareStep:
 
 def no_work(operator: str) -> str:
     """Why a call of `operator` has no work."""
+    if operator.startswith(_JAX):
+        import goodput.formulas.lax  # noqa: F401 - registers what is asked for; of JAX alone
     return "its formula knows no such call" if has_formula(operator) else "no formula"
 
 
