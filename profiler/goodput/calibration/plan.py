@@ -154,9 +154,10 @@ def _ask_elsewhere(plan: Plan, level: str, mode: str, target: Target, most: floa
     """The kernels of other frameworks, at the largest shapes."""
     *squares, last = standard_products(target, most)
     if target.on_cpu:
-        # XLA:CPU is at its best on results four times as large as the other libraries need.
+        # XLA:CPU is at its best on results far larger than the other libraries need.
         edge = squares[-1][0]
-        shapes = [(2 * edge, 2 * edge, edge), *squares[::-1]]
+        large = [(times * edge, times * edge, times * edge // 2) for times in (3, 2)]
+        shapes = [*large, *squares[::-1]]
     else:
         shapes = [last, *_exact_products(target, most)[:_FEW]]
     # Each shape is a program to compile.
