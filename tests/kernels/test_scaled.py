@@ -13,7 +13,9 @@ def drawn(rows, k, seed=0):
     return torch.randn((rows, k), generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("candidate", scaled.candidates("float8_e4m3", 70, 48, 64), ids=str)
+@pytest.mark.parametrize(
+    "candidate", scaled.candidates("float8_e4m3", 70, 48, 64), ids=lambda c: c.name
+)
 def test_float8_products_are_right(candidate):
     try:
         candidate.prepare()
