@@ -25,8 +25,9 @@ ShapeRates: TypeAlias = Mapping[tuple[str, str], float]
 _FEW = 256
 """Rows up to which they are grouped one by one."""
 
-# A mix needs a clear majority one way to be read-only; 1:1 and 2:1 both behave like a copy.
-_READ_ONLY_SHARE = 0.9
+# What goes one way needs a clear majority.
+_ONE_WAY_SHARE = 0.9
+_TWO_IN_SHARE = (1 / 2 + 2 / 3) / 2
 
 
 class Bound(IntEnum):
@@ -257,17 +258,28 @@ def _any_roof(table: Invocations, capacity: Capacity | None) -> Flags:
     return np.asarray(has | idle, dtype=np.bool_)
 
 
-MIXES = ("read", "copy", "in-place")
-"""The memory mixes that operators are held against."""
+MIXES = ("read", "write", "copy", "in-place", "two-in-one-out")
+"""The memory mixes that operators are held against; one that no roof is known of is a copy."""
 
 
 def mixes(trace: Trace) -> Integers:
-    """The memory mix of each row, an index into `MIXES`; in-place names end in `_`."""
+    """The memory mix of each row, an index into `MIXES`, by the share of its bytes that it reads.
+
+    In-place names end in `_`. Two tensors in and one out read two thirds, a copy half: what reads
+    more than midway between them is held against the first.
+    """
     named = [name.endswith("_") or name.startswith("aten::_fused_") for name in trace.strings]
     table = trace.invocations
     in_place = np.array(named, dtype=np.bool_)[table.operator]
-    reads = table.bytes_read > _READ_ONLY_SHARE * (table.bytes_read + table.bytes_written)
-    return np.where(reads, MIXES.index("read"), np.where(in_place, MIXES.index("in-place"), 1))
+    moved = table.bytes_read + table.bytes_written
+    conditions = {
+        "read": table.bytes_read > _ONE_WAY_SHARE * moved,
+        "write": table.bytes_written > _ONE_WAY_SHARE * moved,
+        "in-place": in_place,
+        "two-in-one-out": table.bytes_read > _TWO_IN_SHARE * moved,
+    }
+    indices = [MIXES.index(name) for name in conditions]
+    return np.select(list(conditions.values()), indices, MIXES.index("copy"))
 
 
 def _memory_seconds(trace: Trace, capacity: Capacity | None) -> Floats:
