@@ -135,4 +135,4 @@ def reported(
     if own is not None:
         recording = replace(recording, trace=replace(recording.trace, device=own.device))
     report = build(recording, own, convention, by)
-    return replace(report, devices=ideals(recording, roofs, convention))
+    return replace(report, devices=ideals(recording, roofs, convention)) if roofs else report

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -167,16 +168,21 @@ def open_functions() -> Iterator[None]:
 
         return overridden
 
-    homes: tuple[Any, ...] = (functional, torch.functional, torch.autograd, torch._tensor)  # noqa: SLF001
-    found = [(home, name) for home in homes for name in _CHECKS if hasattr(home, name)]
-    before = [getattr(home, name) for home, name in found]
+    before = [(home, name, getattr(home, name)) for home, name in _askers()]
     try:
-        for (home, name), check in zip(found, before, strict=True):
+        for home, name, check in before:
             setattr(home, name, unless_plain(check, opened=name == _CHECKS[0]))
         yield
     finally:
-        for (home, name), check in zip(found, before, strict=True):
+        for home, name, check in before:
             setattr(home, name, check)
+
+
+@cache
+def _askers() -> tuple[tuple[Any, str], ...]:
+    """The modules of torch that ask, each with a name by which it does."""
+    homes: tuple[Any, ...] = (functional, torch.functional, torch.autograd, torch._tensor)  # noqa: SLF001
+    return tuple((home, name) for home in homes for name in _CHECKS if hasattr(home, name))
 
 
 @contextmanager

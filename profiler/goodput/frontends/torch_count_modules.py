@@ -10,13 +10,17 @@ import gc
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from goodput.frontends.torch_modules import living_modules
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_META = torch.device("meta")
+
+_Emptied: TypeAlias = tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]
+"""A module, its parameters or its buffers as it keeps them, and those that were real."""
 
 
 @contextmanager
@@ -27,7 +31,7 @@ def hollow_modules(root: torch.nn.Module | None = None) -> Iterator[None]:
         root: the only module that runs, with what is inside it; without one they are all that live.
     """
     twins: dict[int, torch.Tensor] = {}
-    emptied: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]] = []
+    emptied: list[_Emptied] = []
     with ExitStack() as stack:
         stack.callback(_fill, emptied)
         for module in living_modules() if root is None else root.modules():
@@ -54,30 +58,26 @@ def living_optimizers() -> list[torch.optim.Optimizer]:
 
 
 def _empty(
-    module: torch.nn.Module,
-    twins: dict[int, torch.Tensor],
-    emptied: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]],
+    module: torch.nn.Module, twins: dict[int, torch.Tensor], emptied: list[_Emptied]
 ) -> None:
     """Puts twins in the place of a module's own tensors, and what was there into `emptied`."""
     fields = module.__dict__
-    homes: tuple[dict[str, Any], ...] = (fields["_parameters"], fields["_buffers"])
-    real = [
-        {name: tensor for name, tensor in home.items() if tensor is not None and _is_real(tensor)}
-        for home in homes
-    ]
-    if not any(real):
-        return
-    for home, own in zip(homes, real, strict=True):
-        emptied.append((module, home, own))
-        home.update({name: _twin(tensor, twins) for name, tensor in own.items()})
-    _refresh(module)
+    found = False
+    for home in (fields["_parameters"], fields["_buffers"]):
+        own = {name: tensor for name, tensor in home.items() if _is_real(tensor)}
+        if own:
+            found = True
+            emptied.append((module, home, own))
+            home.update({name: _twin(tensor, twins) for name, tensor in own.items()})
+    if found:
+        _refresh(module)
 
 
-def _fill(emptied: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]]) -> None:
+def _fill(emptied: list[_Emptied]) -> None:
     """Gives modules back what was theirs."""
     for _, home, own in emptied:
         home.update(own)
-    for module in {id(module): module for module, _, _ in emptied}.values():
+    for module, _, _ in emptied:
         _refresh(module)
 
 
@@ -126,7 +126,7 @@ def _made(tensor: torch.Tensor) -> torch.Tensor:
     known = not (tensor.is_floating_point() or tensor.is_complex())
     if (known or not tensor.dim()) and not tensor.requires_grad:
         return tensor.detach().clone()
-    twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
     if isinstance(tensor, torch.nn.Parameter):
         return torch.nn.Parameter(twin, tensor.requires_grad)
     return twin.requires_grad_(tensor.requires_grad)

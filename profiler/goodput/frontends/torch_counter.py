@@ -7,8 +7,7 @@ goes on uncounted and the reason is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,29 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import goodput.formulas.aten  # noqa: F401 - registers the formulas
 from goodput.errors import typed_line
-from goodput.formulas.aten_attention import row_of
-from goodput.formulas.aten_matrix import contraction_of
-from goodput.formulas.hand_written import PRODUCTS, SOFTMAXES, HandWritten
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
-from goodput.frontends.problems import convolution_of
 from goodput.frontends.torch_attention import AttentionWatch
-from goodput.frontends.torch_calls import (
-    CallTranslator,
-    call_key,
-    part_of,
-    tensors_in,
-)
-from goodput.frontends.torch_counted import (
-    Counted,
-    known_now,
-    largest,
-    torch_formulas,
-    torch_work,
-)
+from goodput.frontends.torch_calls import call_key, part_of, tensors_in
+from goodput.frontends.torch_counted import Counted, torch_formulas
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
-from goodput.frontends.torch_padding import Padding
-from goodput.frontends.torch_places import Places, Surroundings
+from goodput.frontends.torch_places import Surroundings
 from goodput.frontends.torch_private import (
     body_of,
     close_function_mode,
@@ -49,7 +32,6 @@ from goodput.frontends.torch_private import (
     facts_of,
     hidden_modes,
     is_fake,
-    is_zero,
     mode_is_open,
     name_of,
     open_function_modes,
@@ -59,15 +41,13 @@ from goodput.frontends.torch_private import (
     pop_mode,
     push_mode,
 )
-from goodput.frontends.torch_tangents import ZERO_MAKERS, ZeroTangents, useless
-from goodput.frontends.torch_told import ToldReader
+from goodput.frontends.torch_tally import Tally, described, entry_of
 from goodput.frontends.triton_launches import Launched, LaunchWatch
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
-from goodput.work import Call, Work
+from goodput.work import Call
 
-_WATCHED = PRODUCTS | SOFTMAXES
 _SILENT = frozenset({"profiler", "prim"})
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
@@ -89,16 +69,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def __init__(self, surroundings: Surroundings, watch: AttentionWatch | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._places = Places(surroundings)
-        self._translator = CallTranslator()
-        self._entries: list[WorkEntry] = []
-        self._composites: dict[Any, bool] = {}
-        self._known = known_now()
         self._watch = watch or AttentionWatch()
-        self._hand_written = HandWritten()
-        self._zeros = ZeroTangents()
-        self._told = ToldReader()
-        self._padding = Padding(self._told, self._watch, self._translator)
+        self._tally = Tally(surroundings, self._watch)
+        self._composites: dict[int, bool] = {}
+        self._whole_ones: set[int] = set()
         self.failure = ""
         self._own_error: Exception | None = None
         self._launches = LaunchWatch(launching=not self.on_shapes)
@@ -154,12 +128,12 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     @property
     def unread_masks(self) -> int:
         """Attention masks whose values are not known, so that every pair counts as open."""
-        return self._translator.unread_masks
+        return self._tally.translator.unread_masks
 
     @property
     def bounded_packings(self) -> int:
         """Attention calls over packed sequences whose lengths are not known."""
-        return self._translator.bounded_packings
+        return self._tally.translator.bounded_packings
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -169,7 +143,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
     @property
     def calls(self) -> int:
         """Operator calls counted until now."""
-        return len(self._entries)
+        return len(self._tally.entries)
 
     @property
     def is_counting(self) -> bool:
@@ -178,46 +152,33 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def place(self) -> tuple[Phase, str]:
         """The phase and the module of what runs now."""
-        return self._places.now()
+        return self._tally.places.now()
 
     def entry_of(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> WorkEntry:
         """What a call of `func` does, without a phase and a module; nothing is noted or run."""
         with plain_functions():
-            counted = self._counted(func, args, kwargs, result)
-        return _entry(counted, counted.work, "", "")
+            counted = self._tally.counted(func, args, kwargs, result)
+        return entry_of(counted, counted.work, "", "")
 
     def add(self, entries: Iterable[WorkEntry]) -> None:
         """Notes calls that it did not see itself."""
-        self._entries.extend(entries)
+        self._tally.entries.extend(entries)
 
-    @contextmanager
-    def set_aside(self) -> Iterator[list[WorkEntry]]:
+    def set_aside(self) -> AbstractContextManager[list[WorkEntry]]:
         """Inside, what it sees goes into the list that this gives, and not into the result."""
-        kept, self._entries = self._entries, []
-        seen = self._entries
-        try:
-            yield seen
-        finally:
-            self._entries = kept
+        return self._tally.set_aside()
 
     def result(self) -> WorkPass:
         """What was counted."""
-        return WorkPass(
-            tuple(self._entries),
-            largest(entry.product for entry in self._entries),
-            largest(entry.convolution for entry in self._entries),
-            self.failure,
-            self._hand_written.modules,
-            self._told.sentences,
-        )
+        return self._tally.result(self.failure)
 
     def called(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
         """A module that no other contains is called: it may be told which tokens are padding."""
-        self._told.called(module, args, kwargs)
+        self._tally.told.called(module, args, kwargs)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -291,21 +252,28 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
 
     def _in_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What an operator gives whose parts are counted; NotImplemented for any other."""
-        if self._is_composite(func, args):
+        if id(func) in self._whole_ones:
+            return NotImplemented
+        composite = self._is_composite(func)
+        if composite and not any(tensor.is_nested for tensor in tensors_in(args)):
             result = self._run(partial(self._decomposed, func), func, args, kwargs)
             if result is not NotImplemented:
                 return result
-        return self._as_written(func, args, kwargs) if self.on_shapes else NotImplemented
+        body = body_of(func) if self.on_shapes and not self._has_formula(func) else None
+        if body is not None:
+            return self._as_written(body, args, kwargs)
+        if not composite:
+            self._whole_ones.add(id(func))
+        return NotImplemented
 
-    def _as_written(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _as_written(
+        self, body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """An operator of the program's own as the Triton kernels and operators in its body.
 
         NotImplemented where it launches none, or its body does not run on shapes.
         """
-        body = None if self._has_formula(func) else body_of(func)
-        if body is None:
-            return NotImplemented
-        entries, launched = len(self._entries), self._launched_kernels
+        entries, launched = len(self._tally.entries), self._launched_kernels
         try:
             with self:
                 result = body(*args, **kwargs)
@@ -314,12 +282,12 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         if launched == self._launched_kernels or self.failure:
             result = NotImplemented
         if result is NotImplemented:
-            del self._entries[entries:]
+            del self._tally.entries[entries:]
             self._launched_kernels, self.failure = launched, ""
         return result
 
     def _has_formula(self, func: Any) -> bool:
-        return has_formula(name_of(func)) or packet_of(func) in torch_formulas()
+        return has_formula(facts_of(func).name) or packet_of(func) in torch_formulas()
 
     def _launched(self, launched: Launched) -> None:
         """Notes one launch of a Triton kernel."""
@@ -336,16 +304,16 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             self._remarks.update(dict.fromkeys(launched.warnings))
         mode = launched.mode or mode_of(call)
         shapes = shapes_text(call.inputs)
-        self._note(Counted(call.name, (), shapes, mode, work, None, None))
+        self._tally.note(Counted(call.name, (), shapes, mode, work, None, None))
 
-    def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
+    def _is_composite(self, func: Any) -> bool:
         """Inference mode and control flow hand over composites whole."""
         composite = self._composites.get(id(func))
         if composite is None:
             composite = self._composites[id(func)] = not self._has_formula(
                 func
             ) and func.has_kernel_for_dispatch_key(composite_key)
-        return composite and not any(tensor.is_nested for tensor in tensors_in(args))
+        return composite
 
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Loops and branches run body by body, counted; of others only the name is known."""
@@ -363,7 +331,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         except Exception as error:  # noqa: BLE001 - a mask is the user's own code
             self.failure = f"counting {name} failed: {typed_line(error)}"
             return result
-        self._note(self._described(call, work))
+        self._tally.note(described(call, work))
         return result
 
     def _count(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
@@ -373,17 +341,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             if key is None and any(tensor.is_nested for tensor in tensors_in(args)):
                 self._count_parts(func, args, kwargs)
                 return
-            counted = None if key is None else self._known.get(key)
-            if counted is None:
-                counted = self._counted(func, args, kwargs, result)
-                if key is not None:
-                    self._known[key] = counted
-            name = counted.operator
-            if name in ZERO_MAKERS:
-                self._zeros.made(name, result)
-            elif self._zeros and counted.product is not None and self._zeros.among(args):
-                counted = replace(counted, work=useless(counted.work))
-        self._note(counted)
+            counted = self._tally.call(func, args, kwargs, result, key)
+        self._tally.note(counted)
 
     def _key(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
         """What equal calls are looked up by; None where shapes do not say all."""
@@ -399,57 +358,6 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 with self:
                     func(*parts, **named)
             except RuntimeError:  # it takes nested tensors apart or together, and a part is none
-                self._note(self._described(Call(name_of(func)), work_of(Call(name_of(func)))))
+                call = Call(name_of(func))
+                self._tally.note(described(call, work_of(call)))
                 return
-
-    def _counted(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Counted:
-        call = self._translator.call(func, args, kwargs, result)
-        work = work_of(call)
-        if work is None and not has_formula(call.name):
-            work = torch_work(func, args, kwargs, result, call)
-        if work is not None and any(is_zero(t) for t in tensors_in(args)):
-            work = Work()  # a forward-mode tangent that is known to be zero is never computed
-        told_flops = 0
-        phase = self._places.now()[0]
-        reading = self._padding.reading(phase) if work and row_of(call.name) else None
-        if work is not None and reading is not None:
-            kept = reading.of_attention(work, call, self._translator.mask)
-            work, told_flops = kept, work.flops - kept.flops
-        return self._described(call, work, told_flops)
-
-    def _described(self, call: Call, work: Work | None, told_flops: int = 0) -> Counted:
-        return Counted(
-            call.name,
-            call.tensors if call.name in _WATCHED else (),
-            shapes_text(call.inputs),
-            mode_of(call),
-            work,
-            contraction_of(call),
-            convolution_of(call),
-            told_flops,
-        )
-
-    def _note(self, counted: Counted) -> None:
-        phase, module = self._places.now()
-        work, told_flops = counted.work, counted.told_flops
-        if work is not None and work.flops and phase is not Phase.OPTIMIZER:
-            work, told_flops = self._padding.apart(counted, work, phase)
-        if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
-            self._hand_written.note(counted.operator, counted.tensors, module)
-        self._entries.append(_entry(counted, work, phase.name.lower(), module, told_flops))
-
-
-def _entry(
-    counted: Counted, work: Work | None, phase: str, module: str, told_flops: int = 0
-) -> WorkEntry:
-    return WorkEntry(
-        operator=counted.operator,
-        phase=phase,
-        module=module,
-        shapes=counted.shapes,
-        mode=counted.mode,
-        work=work,
-        product=counted.product,
-        convolution=counted.convolution,
-        told_flops=told_flops,
-    )

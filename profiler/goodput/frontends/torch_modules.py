@@ -155,8 +155,9 @@ class ModuleWatch:
         self._handles = []
         while self._stack():
             self._close()
-        filters: Any = warnings.filters
-        filters[:] = [entry for entry in filters if not _is_ours(entry)]
+        if compile_is_used():
+            filters: Any = warnings.filters
+            filters[:] = [entry for entry in filters if not _is_ours(entry)]
 
     def _stack(self) -> list[tuple[str, Any]]:
         stack: list[tuple[str, Any]] | None = getattr(self._local, "stack", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +158,7 @@ def _recording(title: str, framework: str, count: Count) -> Recording:
     return Recording(
         program=title,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        trace=Trace(None, framework, (), Invocations.of({}), ("",)),
+        trace=_untaken(framework),
         wall_seconds=(),
         basis=COUNTED,
         tokens_per_step=tokens,
@@ -166,6 +167,12 @@ def _recording(title: str, framework: str, count: Count) -> Recording:
         environment=_environment(framework),
         count_only=True,
     )
+
+
+@cache
+def _untaken(framework: str) -> Trace:
+    """The trace of a program that was not run."""
+    return Trace(None, framework, (), Invocations.of({}), ("",))
 
 
 def _hand_written(framework: str, count: Count) -> tuple[str, ...]:

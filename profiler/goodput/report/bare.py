@@ -6,8 +6,10 @@ sum. Says exactly what `counts` says of a recording without roofs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+from operator import attrgetter
 
 from goodput.formulas.conventions import FLOP_COUNTER_OPERATORS, Counted, split
 from goodput.formulas.lax_collective import COLLECTIVES
@@ -26,27 +28,33 @@ _NONE: _Numbers = (0, 0, 0, 0, 0)
 
 
 @dataclass(slots=True)
-class _Sum:
-    """Calls of one group: their number, and the sums over those with work."""
+class _Group:
+    """Calls of one group: their number, and the numbers of those with work."""
 
     names: dict[str, str]
     calls: int = 0
     modelled: int = 0
     communicating: int = 0
-    numbers: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
+    numbers: list[Sequence[int]] = field(default_factory=list)
 
-    def add(self, other: _Sum) -> None:
+    def add(self, other: _Group) -> None:
         """Takes in the calls of `other`."""
         self.calls += other.calls
         self.modelled += other.modelled
         self.communicating += other.communicating
-        self.numbers = [a + b for a, b in zip(self.numbers, other.numbers, strict=True)]
+        self.numbers += other.numbers
+
+    def close(self) -> None:
+        """Adds its numbers up."""
+        if len(self.numbers) > 1:
+            self.numbers = [[sum(column) for column in zip(*self.numbers, strict=True)]]
 
     @property
     def row(self) -> OperatorRow:
         """The sums as a row of the report."""
+        self.close()
         useful, executed, vector, special, moved = (
-            map(float, self.numbers) if self.modelled else (None,) * 5
+            map(float, self.numbers[0]) if self.modelled else (None,) * 5
         )
         names = self.names
         return OperatorRow(
@@ -117,10 +125,14 @@ class BareStep:
         own = self._grouped(("module",))
         if not any(one.names["module"] for one in own):
             return ()
-        inside: dict[str, _Sum] = {}
+        inside: dict[str, _Group] = {}
         for one in own:
+            one.close()
             for path in ancestry(one.names["module"]):
-                inside.setdefault(path, _Sum({"module": path})).add(one)
+                around = inside.get(path)
+                if around is None:
+                    around = inside[path] = _Group({"module": path})
+                around.add(one)
         return tuple(inside[path].row for path in sorted(inside, key=natural_key))
 
     @property
@@ -142,19 +154,22 @@ class BareStep:
             UnmodelledOperator(name, None, no_work(name), float(calls[name])) for name in ranked
         )
 
-    def _grouped(self, columns: tuple[str, ...]) -> list[_Sum]:
-        groups: dict[tuple[str, ...], _Sum] = {}
-        known = tuple(column for column in columns if column != "kernel")
+    def _grouped(self, columns: tuple[str, ...]) -> list[_Group]:
+        groups: dict[object, _Group] = {}
+        known = [column for column in columns if column != "kernel"]
+        key_of = attrgetter(*known)
         for entry, numbers in zip(self._entries, self._numbers, strict=True):
-            key = tuple([getattr(entry, column) for column in known])
+            key = key_of(entry)
             found = groups.get(key)
             if found is None:
-                found = groups[key] = _Sum(dict(zip(known, key, strict=True)))
+                names = {column: getattr(entry, column) for column in known}
+                found = groups[key] = _Group(names)
             found.calls += entry.calls
-            found.modelled += entry.calls * (entry.work is not None)
-            found.communicating += entry.calls * communicates(entry.operator)
             if numbers is not _NONE:
-                found.numbers = [a + b for a, b in zip(found.numbers, numbers, strict=True)]
+                found.modelled += entry.calls
+                found.numbers.append(numbers)
+            if communicates(entry.operator):
+                found.communicating += entry.calls
         return list(groups.values())
 
     def _of(self, entry: WorkEntry) -> _Numbers:
@@ -179,6 +194,7 @@ def no_work(operator: str) -> str:
     return "its formula knows no such call" if has_formula(operator) else "no formula"
 
 
+@lru_cache(2**14)
 def _numbers(work: Work, calls: int, convention: str, *, again: bool, listed: bool) -> _Numbers:
     # A convention speaks of one call.
     counted = Counted(
@@ -194,6 +210,7 @@ def _numbers(work: Work, calls: int, convention: str, *, again: bool, listed: bo
     return found.useful * calls, executed, work.vector_flops, work.special, work.bytes
 
 
+@cache
 def communicates(operator: str) -> bool:
     """Whether an operator talks to other devices."""
     return operator.startswith(_COLLECTIVES) or operator in COLLECTIVES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 
@@ -51,15 +52,17 @@ def module_tree(trace: Trace, costs: Costs, steps: int) -> tuple[OperatorRow, ..
     )
 
 
+@lru_cache(2**14)
 def natural_key(path: str) -> list[tuple[int, str]]:
     """Sorts `blocks.10` after `blocks.2`, and `Layer_10` after `Layer_2`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
-def ancestry(path: str) -> list[str]:
+@lru_cache(2**14)
+def ancestry(path: str) -> tuple[str, ...]:
     """A module and all that contain it, the root (`""`) first."""
     parts = path.split(".") if path else []
-    return [".".join(parts[:length]) for length in range(len(parts) + 1)]
+    return tuple(".".join(parts[:length]) for length in range(len(parts) + 1))
 
 
 def _rank(row: OperatorRow) -> tuple[float, str, str]:
