@@ -42,9 +42,9 @@ _FREE = (
 _SPECIAL = (
     "acos", "acosh", "asin", "asinh", "atan", "atanh", "bessel_i0e", "bessel_i1e", "cbrt", "cos",
     "cosh", "digamma", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "igamma",
-    "igamma_grad_a", "igammac", "lgamma", "log", "log1p", "polygamma", "pow", "random_gamma",
-    "random_gamma_grad", "regularized_incomplete_beta", "rsqrt", "sin", "sinh", "sqrt", "tan",
-    "tanh", "zeta",
+    "igamma_grad_a", "igammac", "lgamma", "log", "log1p", "log2", "polygamma", "pow",
+    "random_gamma", "random_gamma_grad", "regularized_incomplete_beta", "rsqrt", "sin", "sinh",
+    "sqrt", "tan", "tanh", "zeta",
 )
 # fmt: on
 ROWS: Mapping[str, Row] = {
@@ -61,6 +61,7 @@ ROWS: Mapping[str, Row] = {
     "logistic": Row(3, 1),
     "mul": Row(1, complex_flops=6),
     "neg": Row(1, complex_flops=2),
+    "one_minus_square": Row(2, complex_flops=7),
     "rem": Row(4),
     "square": Row(1, complex_flops=6),
     "sub": Row(1, complex_flops=2),

@@ -1,7 +1,7 @@
 """What goodput uses of jax that is private or on the move; nothing else here touches such names.
 
-Tried on jax 0.10, and written after the source of 0.11 too, which merges closed and open jaxprs and
-tells the parts of a scan by trees.
+Tried on jax 0.10.2 and 0.11.2, which merges closed and open jaxprs and tells the parts of a scan by
+trees.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _EINSUM = "->"
 _EQUINOX = "eqx.nn."
 _OPTIMIZER = "optimizer"
 # What JAX's own control flow and calls put into a path.
-_STRUCTURE = frozenset({"while", "body", "cond", "closed_call", "scan", "main"})
+_STRUCTURE = frozenset({"while", "body", "cond", "closed_call", "eval_jaxpr", "scan", "main"})
 _CALLS = frozenset({"jit", "pjit", "xla_call", "core_call", "shard_map", "custom_vjp_call"})
 _BRANCH = re.compile(r"branch_\d+_fun")
 _WRAPPED = re.compile(r"(\w+)\((.*)\)")

@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 from jax.experimental import pallas as pl  # noqa: E402
 from jax.experimental import sparse  # noqa: E402
-from jax.sharding import AbstractMesh, Mesh, PartitionSpec  # noqa: E402
+from jax.sharding import AbstractMesh, AxisType, Mesh, PartitionSpec  # noqa: E402
 
 from goodput.errors import NotMeasuredError, UsageError  # noqa: E402
 from goodput.frontends.counted_step import Count  # noqa: E402
@@ -464,6 +464,11 @@ def test_a_kernel_that_decides_by_its_inputs_has_its_estimate_or_nothing(cost: i
     assert "values decide what pallas::turning does" in count.warnings[0]
 
 
+def mesh_of(sizes: tuple[int, ...], *names: str) -> AbstractMesh:
+    # Without the types, jax 0.11 would want inputs that are spread already.
+    return AbstractMesh(sizes, names, axis_types=(AxisType.Auto,) * len(names))
+
+
 def two_layers(axis: str | None) -> Callable[..., Any]:
     """A feed-forward part; along `axis` its inner channels are spread over devices."""
 
@@ -481,7 +486,7 @@ def test_sharded_work_is_of_all_devices_and_told_for_one(devices: int) -> None:
     spread = counted(
         jax.shard_map(
             two_layers("model"),
-            mesh=AbstractMesh((devices,), ("model",)),
+            mesh=mesh_of((devices,), "model"),
             in_specs=(
                 PartitionSpec(),
                 PartitionSpec(None, "model"),
@@ -504,7 +509,7 @@ def test_sharded_work_is_of_all_devices_and_told_for_one(devices: int) -> None:
 
 
 def test_only_the_axes_that_are_taken_over_multiply() -> None:
-    mesh = AbstractMesh((2, 4), ("data", "model"))
+    mesh = mesh_of((2, 4), "data", "model")
     rows = PartitionSpec("data")
     call = jax.shard_map(
         lambda x, w: x @ w,
@@ -517,7 +522,7 @@ def test_only_the_axes_that_are_taken_over_multiply() -> None:
 
 
 def test_the_gradient_of_a_sharded_step() -> None:
-    mesh, rows = AbstractMesh((4,), ("data",)), PartitionSpec("data")
+    mesh, rows = mesh_of((4,), "data"), PartitionSpec("data")
     loss = jax.shard_map(
         lambda w, x: lax.pmean(jnp.square(x @ w).mean(), "data"),
         mesh=mesh,

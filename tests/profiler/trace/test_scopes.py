@@ -32,6 +32,7 @@ def test_place(names: tuple[tuple[str, str], ...], phase: Phase, module: str) ->
     ("path", "phase", "module", "primitive"),
     [
         ("jit(step)/jvp(GPT)/block/dot_general", Phase.FORWARD, "GPT.block", "dot_general"),
+        ("jit(f)/jvp()/while/body/eval_jaxpr/block/tanh", Phase.FORWARD, "block", "tanh"),
         ("jit(f)/transpose(jvp(GPT))/block/mul", Phase.BACKWARD, "GPT.block", "mul"),
         (
             "jit(f)/transpose(jvp())/while/body/closed_call/checkpoint/rematted_computation/tanh",
