@@ -336,7 +336,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             self._remarks.update(dict.fromkeys(launched.warnings))
         mode = launched.mode or mode_of(call)
         shapes = shapes_text(call.inputs)
-        self._note(Counted(call.name, (), shapes, mode, work, None, None))
+        self._note(Counted(call.name, (), shapes, mode, work, None, None, 0, launched.stated))
 
     def _is_composite(self, func: Any, args: tuple[Any, ...]) -> bool:
         """Inference mode and control flow hand over composites whole."""
@@ -452,4 +452,6 @@ def _entry(
         product=counted.product,
         convolution=counted.convolution,
         told_flops=told_flops,
+        stated_flops=counted.stated.flops if counted.stated else None,
+        stated_bytes=counted.stated.bytes if counted.stated else None,
     )
