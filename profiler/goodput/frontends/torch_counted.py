@@ -12,6 +12,7 @@ import goodput.formulas.aten  # noqa: F401 - registers the formulas
 from goodput.errors import FormulaError
 from goodput.formulas import registry
 from goodput.frontends.torch_private import packet_of
+from goodput.frontends.triton_launches import Stated
 from goodput.work import Call, Contraction, TensorSpec, Work
 from goodput_kernels.convolution import Convolution
 
@@ -35,6 +36,7 @@ class Counted:
     product: Contraction | None
     convolution: Convolution | None
     told_flops: int = 0
+    stated: Stated | None = None
 
 
 _KNOWN: dict[Any, dict[Any, Counted]] = {}

@@ -304,7 +304,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             self._remarks.update(dict.fromkeys(launched.warnings))
         mode = launched.mode or mode_of(call)
         shapes = shapes_text(call.inputs)
-        self._tally.note(Counted(call.name, (), shapes, mode, work, None, None))
+        self._tally.note(Counted(call.name, (), shapes, mode, work, None, None, 0, launched.stated))
 
     def _is_composite(self, func: Any) -> bool:
         """Inference mode and control flow hand over composites whole."""

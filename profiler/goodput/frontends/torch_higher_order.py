@@ -59,14 +59,16 @@ def _pairs(
     rows, dense = batch * heads * queries, batch * heads * queries * keys
     computed = _in_blocks(block_mask, batch * heads, dense)
     unmasked = computed
-    if dense <= _EVALUATED:
+    if dense <= _EVALUATED and block_mask[-1] is not None:
         unmasked = _open((batch, heads, queries, keys), block_mask[-1], buffers)
     return Pairs(rows, dense, unmasked, max(computed, unmasked))
 
 
 def _in_blocks(block_mask: tuple[Any, ...], heads: int, dense: int) -> int:
-    """Pairs in the blocks that a kernel works on, for all heads."""
+    """Pairs in the blocks that a kernel works on, for all heads; all where nobody knows them."""
     partial, full = block_mask[2], block_mask[4]
+    if partial is None:
+        return dense
     blocks = int(partial.sum()) + (0 if full is None else int(full.sum()))
     copies = heads // math.prod(map(int, partial.shape[:-1]))
     rows, columns = int(block_mask[_BLOCK_SIZES]), int(block_mask[_BLOCK_SIZES + 1])

@@ -1,8 +1,9 @@
 """Sees what inductor, torch's own compiler, compiles: graphs, their kernels, and when they run.
 
 The adapter to inductor's private names, tried on torch 2.13. It only looks: the code that is
-compiled is the code that would be compiled without it. Inductor's caches of whole graphs hold code
-without the graph behind it, so they are off while it looks; compiled kernels stay cached.
+compiled is the code that would be compiled without it. Torch's caches of whole graphs hold code
+without the graph behind it, so nothing is found in them while it looks, whatever the program turns
+on; they are filled as ever, and compiled kernels stay cached.
 """
 
 # ruff: noqa: SLF001 - this is the one place for inductor's private names
@@ -12,7 +13,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -23,13 +24,11 @@ MODULE = "torch._inductor.compile_fx"
 """The module that inductor is ready to be watched with, once it is imported."""
 
 _NOTED = "set_kernel_post_grad_provenance_tracing"
-_KERNELS = "_goodput_kernels"
-# Beside the graph's own, these keep whole graphs: (module, flag).
-_CACHES = (
-    ("torch._inductor.config", "fx_graph_cache"),
-    ("torch._inductor.config", "fx_graph_remote_cache"),
-    ("torch._functorch.config", "enable_autograd_cache"),
-    ("torch._functorch.config", "enable_remote_autograd_cache"),
+_KERNELS, _BODIES = "_goodput_kernels", "_goodput_bodies"
+# What looks whole graphs up: (module, class, method, what it gives where nothing is found).
+_LOOKUPS: tuple[tuple[str, str, str, Any], ...] = (
+    ("torch._inductor.codecache", "FxGraphCache", "_lookup_graph", (None, {})),
+    ("torch._functorch._aot_autograd.autograd_cache", "AOTAutogradCache", "_lookup", None),
 )
 
 Size: TypeAlias = Any
@@ -60,6 +59,10 @@ class Kernel:
         nodes: the nodes of the graph that it computes.
         operator: the operator that it calls; "" where inductor wrote the kernel itself.
         reads, writes: what it moves, where inductor wrote it.
+        body: the function of the compiled code that calls it: a branch or the body of a loop; ""
+            for the graph itself.
+        is_template: whether inductor made it from a text of its own for that operator, and not from
+            the operator's parts.
     """
 
     name: str
@@ -67,6 +70,8 @@ class Kernel:
     operator: str = ""
     reads: tuple[Buffer, ...] = ()
     writes: tuple[Buffer, ...] = ()
+    body: str = ""
+    is_template: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +84,7 @@ class CompiledGraph:
         nodes: all of its nodes, in order, as they were when kernels were made of them.
         is_backward: whether it is the backward half of a graph.
         scope: the names of its compiled code.
+        bodies: the nodes of each function of that code that is a branch or the body of a loop.
     """
 
     number: int
@@ -86,6 +92,7 @@ class CompiledGraph:
     nodes: tuple[Node, ...]
     is_backward: bool
     scope: dict[str, Any] = field(default_factory=dict)
+    bodies: dict[str, tuple[Node, ...]] = field(default_factory=dict)
 
 
 Around: TypeAlias = "Callable[[CompiledGraph | None, Sequence[Any], Callable[[], Any]], Any]"
@@ -126,10 +133,10 @@ class InductorWatch:
         noted = getattr(import_module("torch._inductor.debug"), _NOTED)
         self._replace_everywhere(noted, self._noting(noted))
         self._set(graph_class, "__init__", value=self._making(graph_class.__init__))
-        for module, flag in _CACHES:
-            config = import_module(module)
-            if hasattr(config, flag):
-                self._set(config, flag, value=False)
+        for module, owner, method, nothing in _LOOKUPS:
+            cache = getattr(import_module(module), owner)
+            original = staticmethod(getattr(cache, method))
+            self._set(cache, method, value=_finding(nothing), original=original)
 
     def remove(self) -> None:
         """Puts everything back as it was."""
@@ -162,8 +169,8 @@ class InductorWatch:
         reference, graph = self.graphs.get(id(compiled), (None, None))
         return graph if reference is not None and reference() is compiled else None
 
-    def _set(self, owner: Any, name: str, *, value: Any) -> None:
-        original = getattr(owner, name)
+    def _set(self, owner: Any, name: str, *, value: Any, original: Any = None) -> None:
+        original = original or getattr(owner, name)
         setattr(owner, name, value)
         self._undo.append(lambda: setattr(owner, name, original))
 
@@ -205,6 +212,7 @@ class InductorWatch:
                     nodes=tuple(module.graph.nodes),
                     is_backward=bool(graph.is_backward),
                     scope=getattr(call, "__globals__", {}),
+                    bodies=getattr(graph, _BODIES, {}),
                 )
             except AttributeError as error:
                 self.fault = f"a compiled graph was not understood: {error}"
@@ -214,13 +222,28 @@ class InductorWatch:
         return __init__
 
 
+def _finding(nothing: Any) -> Any:
+    """A method that finds nothing in a cache."""
+
+    def find(*_args: Any, **_kwargs: Any) -> Any:
+        return nothing
+
+    return staticmethod(find)
+
+
 def _keep(kernel: Kernel | None) -> None:
     """Keeps a kernel with the graph that is being compiled, the outermost one."""
     if kernel is None:
         return
     graph: Any = import_module("torch._inductor.virtualized").V.graph
+    body, nodes = "", ()
+    if hasattr(graph, "parent"):
+        body, nodes = str(graph.name), tuple(graph.module.graph.nodes)
+        kernel = replace(kernel, body=body)
     while hasattr(graph, "parent"):
         graph = graph.parent
+    if body:
+        graph.__dict__.setdefault(_BODIES, {})[body] = nodes
     graph.__dict__.setdefault(_KERNELS, []).append(kernel)
 
 
@@ -235,7 +258,8 @@ def _kernel(schedule: Any, name: str) -> Kernel | None:
     for part in parts:
         found.update(dict.fromkeys(part.node.origins))
     reads, writes = _moved(parts)
-    return Kernel(name, tuple(found), "", reads, writes)
+    template = any(part.is_template() for part in parts)
+    return Kernel(name, tuple(found), "", reads, writes, is_template=template)
 
 
 def _operator(extern: Any) -> str:

@@ -152,4 +152,6 @@ def entry_of(
         counted.product,
         counted.convolution,
         told_flops=told_flops,
+        stated_flops=counted.stated.flops if counted.stated else None,
+        stated_bytes=counted.stated.bytes if counted.stated else None,
     )

@@ -12,6 +12,7 @@ from goodput.renderers.honesty import honesty
 from goodput.renderers.ladder import ladder_table
 from goodput.renderers.module_tree import module_table
 from goodput.renderers.operators import operators_table
+from goodput.renderers.stated import stated_table
 from goodput.renderers.tables import Table
 from goodput.report.model import Report
 
@@ -36,6 +37,7 @@ def content_of(report: Report, now: datetime | None = None) -> Content:
         devices_table(report),
         operators_table(report),
         module_table(report),
+        stated_table(report),
     )
     return Content(
         title=f"goodput: {report.title}" if report.title else "goodput",

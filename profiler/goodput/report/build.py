@@ -21,6 +21,7 @@ from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
 from goodput.report.model import NO_ROOF, Beyond, Coverage, Report, UnmodelledOperator
 from goodput.report.needs import shape_rates
+from goodput.report.stated import stated
 from goodput.report.totals import modelled_calls_share, step_of, totals_of, uncounted
 from goodput.trace.recording import Recording
 from goodput.trace.table import Invocations, Kind, Link, Trace
@@ -83,6 +84,7 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
         coverage=_coverage(recording, costs, wall, split.absent, split.scale),
         title=recording.program,
         beyond=_beyond(recording, convention),
+        stated=stated(recording.work.entries),
         warnings=_warnings(recording, capacity, split.scale)
         + tuple(suspect.sentence() for suspect in above if suspect.exempt),
         errors=limits.headline_error(totals.program_goodput, capacity)
@@ -115,6 +117,7 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
         coverage=counts.coverage(recording, trace, costs, calls),
         title=recording.program,
         beyond=_beyond(recording, convention),
+        stated=stated(recording.work.entries),
         warnings=_warnings(recording, capacity, 1.0),
         errors=limits.headline_error(totals.program_goodput, capacity),
     )
@@ -136,6 +139,7 @@ def _bare(recording: Recording, convention: str, by: str) -> Report:
         coverage=counts.bare_coverage(recording, step),
         title=recording.program,
         beyond=_beyond(recording, convention),
+        stated=stated(recording.work.entries),
         warnings=_warnings(recording, None, 1.0),
     )
 

@@ -168,13 +168,36 @@ class Beyond:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedKernel:
+    """What the author of a kernel says that it does a step, beside what is counted of those calls.
+
+    Attributes:
+        kernel: the operator.
+        calls: a step, of those that the author says something of.
+        flops: counted, needed; vector FLOPs where it has no products. None where nothing is.
+        executed_flops: counted, with padding.
+        stated_flops: the author's; None where nothing is said.
+        bytes: counted, each once.
+        stated_bytes: the author's.
+    """
+
+    kernel: str
+    calls: int
+    flops: float | None
+    executed_flops: float | None
+    stated_flops: float | None
+    bytes: float | None
+    stated_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that is said about one recording.
 
     `devices` is what the step would take on other devices, where that was asked for.
     `rows_convention` is the convention of the operators and modules where it is not the report's.
     `beyond` is what the counted step executes beyond its useful FLOPs, by cause; told under the
-    exact convention alone.
+    exact convention alone. `stated` is what authors of kernels say of them, beside what is counted.
     """
 
     device: DeviceIdentity | None
@@ -193,3 +216,4 @@ class Report:
     devices: tuple[DeviceIdeal, ...] = ()
     rows_convention: str = ""
     beyond: tuple[Beyond, ...] = ()
+    stated: tuple[StatedKernel, ...] = ()

@@ -23,6 +23,7 @@ class WorkEntry:
     of a loop: its work is of all of them together. `told_flops` are those of its padding FLOPs that
     the program told of: padded tokens, sizes and capacities. `compiled` tells a call in code that
     torch.compile made; `kernel` is what it is called in a trace, where that is not `operator`.
+    `stated_flops` and `stated_bytes` are what a kernel's own author says that it does.
     """
 
     operator: str
@@ -37,6 +38,8 @@ class WorkEntry:
     told_flops: int = 0
     kernel: str = ""
     compiled: bool = False
+    stated_flops: int | None = None
+    stated_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,267 @@
+"""Counts one compiled graph: each of its kernels by the nodes of the graph that it computes.
+
+Runs nothing. Branches and bodies of loops are counted once; how often they run is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch.fx import Node
+
+from goodput.formulas.fusion import fused_name, fused_work, module_around
+from goodput.formulas.modes import mode_of
+from goodput.frontends.torch_calls import dtype_name
+from goodput.frontends.torch_counter import WorkCounter
+from goodput.frontends.torch_graph_nodes import (
+    NodeCall,
+    Sizes,
+    UnknownSizeError,
+    call_of,
+    hidden_operator,
+    is_taken_apart,
+    operator_of,
+    recomputes,
+    written_as,
+)
+from goodput.frontends.torch_graph_operators import GraphOperators
+from goodput.frontends.torch_inductor import Buffer, CompiledGraph, Kernel
+from goodput.trace.recording import WorkEntry
+from goodput.trace.table import Phase
+from goodput.trace.words import shapes_text
+from goodput.work import Argument, Call, TensorSpec, Work
+
+WRITTEN_IN_CPP = "cpp_"
+"""What the names of kernels in C++ begin with."""
+
+# Where a reshape needs a copy, the kernels around it make that copy.
+_NO_KERNEL = frozenset({"aten::reshape"})
+_SHAPES_TOLD = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A node of a kernel, counted."""
+
+    node: Node
+    entry: WorkEntry
+
+
+def mark_of(graph: CompiledGraph, name: str) -> str:
+    """How a kernel in C++ is named in a profile: each graph has kernels of its own."""
+    return f"inductor::g{graph.number}_{name}"
+
+
+def _telling(parts: Sequence[_Part]) -> list[str]:
+    """The operators of a kernel that do something, as the program wrote them."""
+    doing = [part for part in parts if part.entry.work != Work()]
+    return [
+        part.entry.operator if hidden_operator(part.node) else written_as(part.node)
+        for part in doing or parts
+    ]
+
+
+def _phase_of(phases: Iterable[Phase]) -> Phase:
+    """The phase of a kernel with parts of several: recomputed parts serve the backward ones."""
+    found = set(phases)
+    if found == {Phase.RECOMPUTE, Phase.BACKWARD}:
+        return Phase.BACKWARD
+    return found.pop() if len(found) == 1 else Phase.OTHER
+
+
+class GraphCount:
+    """Counts one graph with one set of sizes.
+
+    Args:
+        graph: with its kernels.
+        sizes: the numbers of its symbols.
+        inputs: what it is called with, looked at only for masks.
+        counter: knows what an ordinary call does.
+        module: the module that a node ran in.
+        phase: the phase that the graph runs in.
+
+    Attributes:
+        doubts: sentences for the report.
+    """
+
+    def __init__(
+        self,
+        graph: CompiledGraph,
+        sizes: Sizes,
+        inputs: Sequence[Any],
+        counter: WorkCounter,
+        module: Callable[[Node], str],
+        phase: Phase,
+    ) -> None:
+        self._graph = graph
+        self._sizes = sizes
+        self._counter = counter
+        self._module = module
+        self._phase = phase
+        every = (*graph.nodes, *(node for body in graph.bodies.values() for node in body))
+        self._place = {node: place for place, node in enumerate(every)}
+        self._owned: set[Node] = set()
+        self._called: set[Node] = set()
+        self._unknown: dict[str, None] = {}
+        self._operators = GraphOperators(graph.nodes, inputs, sizes, self._work, graph.scope)
+        self.doubts = self._operators.doubts
+
+    @property
+    def depends_on_values(self) -> bool:
+        """Whether another call with the same sizes may do something else."""
+        return self._operators.depends_on_values
+
+    def entries(self) -> list[tuple[str, WorkEntry]]:
+        """One entry for each kernel call, in order, then what no kernel stands for.
+
+        Each with the body that it stands in, "" for the graph itself.
+        """
+        self._called = {
+            node
+            for kernel in self._graph.kernels
+            if kernel.operator and (node := self._node_of(kernel)) is not None
+        }
+        found = [(kernel.body, self._kernel(kernel)) for kernel in self._graph.kernels]
+        entries = [(body, entry) for body, entry in found if entry is not None]
+        entries += self._left("", self._graph.nodes)
+        for body, nodes in self._graph.bodies.items():
+            entries += self._left(body, nodes)
+        if self._unknown:
+            self.doubts.append(
+                f"compiled kernels hold {', '.join(self._unknown)}, which have no formula: what "
+                "those compute is not counted"
+            )
+        return entries
+
+    def _kernel(self, kernel: Kernel) -> WorkEntry | None:
+        if kernel.operator:
+            return self._library_call(kernel)
+        nodes = [node for node in self._own_nodes(kernel) if node not in self._called]
+        parts = [part for node in nodes if (part := self._part(node, kernel)) is not None]
+        self._owned.update(nodes)
+        return self._fused(kernel, parts)
+
+    def _library_call(self, kernel: Kernel) -> WorkEntry | None:
+        node = self._node_of(kernel)
+        part = None if node is None else self._part(node, kernel)
+        if node is None or part is None:
+            return None
+        self._owned.add(node)
+        other = kernel.operator if kernel.operator != part.entry.operator else ""
+        return replace(part.entry, kernel=other)
+
+    def _node_of(self, kernel: Kernel) -> Node | None:
+        """The node that a library's kernel computes, among those that only prepare its inputs."""
+        nodes = self._own_nodes(kernel)
+        same = [node for node in nodes if operator_of(node) == kernel.operator]
+        return next(reversed(same or nodes), None)
+
+    def _own_nodes(self, kernel: Kernel) -> list[Node]:
+        """The nodes of a kernel in the order of the graph; in a body, only those that are its."""
+        nodes: Iterable[Node] = kernel.nodes
+        if kernel.body:
+            inside = set(self._graph.bodies.get(kernel.body, ()))
+            nodes = (node for node in nodes if node in inside)
+        return sorted(nodes, key=lambda node: self._place.get(node, len(self._place)))
+
+    def _fused(self, kernel: Kernel, parts: list[_Part]) -> WorkEntry:
+        reads, writes = self._specs(kernel.reads), self._specs(kernel.writes)
+        in_memory = (
+            sum(self._bytes(buffer) for buffer in kernel.reads),
+            sum(self._bytes(buffer) for buffer in kernel.writes),
+        )
+        work = fused_work([part.entry.work for part in parts], *in_memory)
+        if work is not None:
+            self._unknown.update(
+                dict.fromkeys(p.entry.operator for p in parts if p.entry.work is None)
+            )
+        products = [part.entry for part in parts if part.entry.work and part.entry.work.flops]
+        inputs: tuple[Argument, ...] = reads if len(reads) <= _SHAPES_TOLD else (reads,)
+        tensors = Call("", inputs=(*reads, *writes))
+        on_host = kernel.name.startswith(WRITTEN_IN_CPP) and kernel.name in self._graph.scope
+        return WorkEntry(
+            operator=fused_name(_telling(parts)) if parts else kernel.name,
+            phase=_phase_of(self._phase_of(part.node) for part in parts).name.lower(),
+            module=module_around(part.entry.module for part in parts),
+            shapes=shapes_text(inputs),
+            mode=products[0].mode if products else mode_of(tensors),
+            work=work,
+            product=products[0].product if products else None,
+            convolution=products[0].convolution if products else None,
+            kernel=mark_of(self._graph, kernel.name) if on_host else kernel.name,
+            compiled=True,
+        )
+
+    def _left(self, body: str, nodes: Iterable[Node]) -> Iterator[tuple[str, WorkEntry]]:
+        """Products and convolutions that no kernel was seen for: counted all the same."""
+        for node in nodes:
+            if node in self._owned:
+                continue
+            part = self._part(node, None)
+            if part is not None and part.entry.work is not None and part.entry.work.flops:
+                yield body, part.entry
+
+    def _part(self, node: Node, kernel: Kernel | None) -> _Part | None:
+        try:
+            call = call_of(node, self._sizes)
+            found = self._operators.entry(node, kernel) if call is None else None
+        except UnknownSizeError:
+            return _Part(node, self._entry(node, WorkEntry(written_as(node), "", "", "", "", None)))
+        if call is not None:
+            return _Part(node, self._entry(node, self._count(node, call)))
+        if found is None:
+            return None
+        if node in self._owned and found.work is not None:
+            found = replace(found, work=Work())
+        return _Part(node, self._entry(node, found))
+
+    def _work(self, call: NodeCall) -> Work | None:
+        return self._counter.entry_of(call.func, call.args, call.kwargs, call.result).work
+
+    def _count(self, node: Node, call: NodeCall) -> WorkEntry:
+        entry = self._counter.entry_of(call.func, call.args, call.kwargs, call.result)
+        if entry.operator in _NO_KERNEL:
+            entry = replace(entry, work=Work())
+        if node in self._owned and entry.work is not None:
+            # Computed once more in another kernel: cheap operators are, products never.
+            work = replace(entry.work, flops=0, dense_flops=0, recompute_flops=0, padding_flops=0)
+            return replace(entry, work=work)
+        if is_taken_apart(node) and entry.work is not None:
+            # A multiplication and an addition for each pair of factors.
+            flops = 2 * call.result.numel()
+            return replace(entry, work=Work(flops=flops, dense_flops=flops))
+        return entry
+
+    def _entry(self, node: Node, entry: WorkEntry) -> WorkEntry:
+        phase = self._phase_of(node).name.lower()
+        return replace(entry, phase=phase, module=self._module(node), compiled=True)
+
+    def _phase_of(self, node: Node) -> Phase:
+        if self._graph.is_backward and self._phase is Phase.BACKWARD and recomputes(node):
+            return Phase.RECOMPUTE
+        return self._phase
+
+    def _specs(self, buffers: Sequence[Buffer]) -> tuple[TensorSpec, ...]:
+        return tuple(
+            TensorSpec(tuple(map(self._number, buffer.shape)), dtype_name(buffer.dtype))
+            for buffer in buffers
+        )
+
+    def _bytes(self, buffer: Buffer) -> int:
+        """Bytes of a buffer that are accessed: each element once."""
+        whole = TensorSpec(tuple(map(self._number, buffer.shape)), dtype_name(buffer.dtype))
+        if not buffer.touched:
+            return whole.bytes
+        touched = sum(map(self._number, buffer.touched))
+        return min(whole.numel, touched) * whole.item_bytes
+
+    def _number(self, size: Any) -> int:
+        try:
+            return self._sizes.number(size)
+        except UnknownSizeError:
+            self.doubts.append(
+                "a compiled kernel has sizes that depend on data: its bytes are not counted"
+            )
+            return 0
