@@ -12,8 +12,9 @@ from goodput.commands.stored import load
 from goodput.errors import GoodputError, NotMeasuredError, UsageError
 from goodput.events.account import Ideal, JobAccount
 from goodput.ledger.accounts import account_of
+from goodput.ledger.importers.detect import sessions_of
 from goodput.ledger.jobs import jobs_of
-from goodput.ledger.read import files_of, read
+from goodput.ledger.read import files_of
 from goodput.ledger.sessions import Session
 from goodput.renderers.json_report import parse_json
 from goodput.report.model import Report
@@ -61,32 +62,45 @@ def nanoseconds(text: str) -> int:
     return value
 
 
-def accounted(
-    paths: tuple[Path, ...], report: Path | None, capacity: Path | None, window_ns: int | None
-) -> Fleet:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the ledgers.
+
+    Attributes:
+        report: a file with the ideal step time.
+        capacity: a file of roofs, for `report` or for the FLOPs that the steps tell.
+        dtype: the mode of those FLOPs.
+        source: the format of the files; None to look.
+        pattern: an expression that finds the steps of a log.
+        window_ns: how long the stretches are that are accounted for by themselves.
+        parts: how many parts a timeline has.
+    """
+
+    report: Path | None = None
+    capacity: Path | None = None
+    dtype: str | None = None
+    source: str | None = None
+    pattern: str | None = None
+    window_ns: int | None = None
+    parts: int = 0
+
+
+def accounted(paths: tuple[Path, ...], asked: Asked) -> Fleet:
     """The accounts of the ledgers at `paths`.
 
     Raises:
-        UsageError: there is none, or --report holds no ideal step time.
+        UsageError: there is none, or what was asked for cannot be.
         NotMeasuredError: none of them holds an event.
     """
-    if capacity is not None and report is None:
-        raise UsageError("--capacity holds the step of --report against its roofs: add --report")
-    ideal = None if report is None else ideal_of(report, capacity)
+    ideal = _ideal(asked)
     many = len(paths) > 1 or paths[0].is_dir()
-    sessions: list[Session] = []
-    unread: list[str] = []
-    for file in dict.fromkeys(file for path in paths for file in files_of(path)):
-        try:
-            sessions += read(file)
-        except GoodputError as error:
-            if not many:
-                raise
-            unread.append(str(error))
+    sessions, unread = _sessions(paths, asked, many=many)
+    found = jobs_of(sessions)
+    del sessions
     jobs = []
-    for job in jobs_of(sessions):
+    for job in found:
         try:
-            jobs.append(account_of(job, ideal, window_ns))
+            jobs.append(account_of(job, ideal, asked.window_ns, asked.parts))
         except NotMeasuredError as error:
             unread.append(str(error))
     if not jobs:
@@ -95,7 +109,39 @@ def accounted(
         unread.append(
             f"{paths[0]} holds the events of {len(jobs)} jobs, which are accounted for one by one"
         )
-    return Fleet(tuple(jobs), ", ".join(map(str, paths)), many, tuple(unread))
+    is_many = len(jobs) > 1 or any(path.is_dir() for path in paths)
+    return Fleet(tuple(jobs), ", ".join(map(str, paths)), is_many, tuple(unread))
+
+
+def _sessions(
+    paths: tuple[Path, ...], asked: Asked, *, many: bool
+) -> tuple[list[Session], list[str]]:
+    """What the files hold, and which of several could not be read."""
+    sessions: list[Session] = []
+    unread: list[str] = []
+    for file in dict.fromkeys(file for path in paths for file in files_of(path)):
+        try:
+            sessions += sessions_of(file, asked.source, asked.pattern)
+        except GoodputError as error:
+            if not many:
+                raise
+            unread.append(str(error))
+    return sessions, unread
+
+
+def _ideal(asked: Asked) -> Ideal | None:
+    if asked.report is not None:
+        return ideal_of(asked.report, asked.capacity)
+    if asked.capacity is None:
+        return None
+    roofs = read_capacity(asked.capacity).flops_per_s
+    if asked.dtype not in roofs:
+        raise UsageError(
+            "--capacity holds the steps' own FLOPs against the roof of their mode: add --dtype, "
+            f"one of {', '.join(roofs)}; or give --report"
+        )
+    source = f"the steps' own FLOPs over the {asked.dtype} roof of {asked.capacity.name}"
+    return Ideal(None, roofs[asked.dtype].rate, source)
 
 
 def ideal_of(path: Path, capacity: Path | None) -> Ideal:

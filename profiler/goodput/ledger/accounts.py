@@ -27,8 +27,10 @@ LIMIT = 1.03
 """A program goodput above this is an error: the ideal is not of these steps."""
 
 
-def account_of(job: Job, ideal: Ideal | None = None, window_ns: int | None = None) -> JobAccount:
-    """The account of `job`, and of each stretch of `window_ns` of it.
+def account_of(
+    job: Job, ideal: Ideal | None = None, window_ns: int | None = None, parts: int = 0
+) -> JobAccount:
+    """The account of `job`, of each stretch of `window_ns` of it, and of `parts` equal parts.
 
     Raises:
         NotMeasuredError: the ledger holds no event with a time.
@@ -42,7 +44,11 @@ def account_of(job: Job, ideal: Ideal | None = None, window_ns: int | None = Non
     found = checkpoints_of(job)
     state, clean = ended(job, last=True)
     notes = [*job.notes, *filter(None, [silent_ranks(job)])]
-    book = _Book(job, _timelines(job, found, clean=clean), ideal)
+    ranks = _timelines(job, found, clean=clean)
+    if ideal is not None and ideal.step_ns is None and not _all_flops_known(ranks):
+        notes.append("not all steps tell their useful FLOPs, so the program layer is not known")
+        ideal = None
+    book = _Book(job, ranks, ideal)
     total = book.account(start, end)
     incarnations = _incarnations(book, start, end, found)
     result = JobAccount(
@@ -53,7 +59,8 @@ def account_of(job: Job, ideal: Ideal | None = None, window_ns: int | None = Non
         incarnations=incarnations,
         causes=causes_of(incarnations),
         spread=spread_of(book.ranks),
-        windows=_windows(book, start, end, window_ns),
+        windows=book.accounts([*range(start, end, window_ns), end]) if window_ns else (),
+        timeline=book.accounts(_parts(start, end, parts)),
         ideal=ideal,
         notes=tuple(notes),
     )
@@ -90,6 +97,15 @@ def _timelines(job: Job, found: Checkpoints, *, clean: bool) -> list[RankTimelin
     return [rank_timeline(lane, job, found, clean=clean) for lane in job.lanes]
 
 
+def _all_flops_known(ranks: list[RankTimeline]) -> bool:
+    """Whether every step that was kept tells its FLOPs: those that do not are not zero."""
+    return all(
+        rank.steps.flops is not None and not np.isnan(rank.steps.flops[rank.fates == KEPT]).any()
+        for rank in ranks
+        if len(rank.steps)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Book:
     """What accounts of any stretch of a job are made of."""
@@ -119,6 +135,10 @@ class _Book:
             ideal_ns=None if self.ideal is None else ideal,
             tokens=self._tokens(start, end),
         )
+
+    def accounts(self, edges: list[int]) -> tuple[Account, ...]:
+        """The accounts of the stretches between the edges."""
+        return tuple(self.account(low, high) for low, high in pairwise(edges))
 
     def _add(self, segment: Segment, buckets: dict[str, int], custom: dict[str, int]) -> int:
         """Adds the time of one segment; returns the ideal time of the kept steps in it."""
@@ -217,11 +237,10 @@ def _numbers(book: _Book, life: int) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _windows(book: _Book, start: int, end: int, window_ns: int | None) -> tuple[Account, ...]:
-    if not window_ns:
-        return ()
-    edges = [*range(start, end, window_ns), end]
-    return tuple(book.account(low, high) for low, high in pairwise(edges))
+def _parts(start: int, end: int, parts: int) -> list[int]:
+    """The edges of so many equal parts, each at least a nanosecond long."""
+    count = min(parts, end - start)
+    return [start + (end - start) * place // count for place in range(count + 1)] if count else []
 
 
 def _errors(result: JobAccount) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from goodput.events import wire
 from goodput.ledger.sessions import NONE, Integers, Session
 from goodput.units import ranges, seconds
 
@@ -63,12 +64,31 @@ def jobs_of(sessions: Iterable[Session]) -> list[Job]:
 
 def _job(name: str, sessions: list[Session]) -> Job:
     notes = _notes(sessions)
-    alive = [session for session in sessions if session.first != NONE]
+    alive = _without_launchers([session for session in sessions if session.first != NONE])
     lanes = _lanes(alive, notes)
     lives = _lives(lanes)
     for life in lives:
         notes += _one_clock(life)
     return Job(name, lanes, lives, list(dict.fromkeys(notes)))
+
+
+def _without_launchers(sessions: list[Session]) -> list[Session]:
+    """The ranks' sessions, told what launchers told of them; launchers alone stand for ranks.
+
+    What a launcher allocated is `allocation` until the first process begins.
+    """
+    ranks = [session for session in sessions if session.rank >= 0]
+    if not ranks or len(ranks) == len(sessions):
+        return sessions
+    first = min(ranks, key=lambda session: session.first)
+    starts = sorted(session.first for session in ranks)
+    for launcher in (session for session in sessions if session.rank < 0):
+        for span in launcher.spans:
+            end = span.end
+            if span.event == wire.ALLOCATION and end is not None:
+                end = next((at for at in starts if span.start <= at < (span.end or at)), end)
+            first.spans.append(replace(span, end=end))
+    return ranks
 
 
 def _notes(sessions: list[Session]) -> list[str]:

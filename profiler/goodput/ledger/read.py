@@ -16,7 +16,8 @@ from goodput.ledger.sessions import Session
 
 SUFFIX = ".jsonl"
 _BLOCK = 1 << 22
-_RANK = re.compile(r"\.rank\d+$")
+RANK_IN_NAME = re.compile(r"\.rank\d+$")
+"""What stands in the name of a rank's file, before its ending."""
 _DECODER = msgspec.json.Decoder(Entry)
 
 
@@ -52,7 +53,7 @@ def read(file: Path) -> list[Session]:
         UsageError: it cannot be read.
         SchemaVersionError: a newer goodput wrote it.
     """
-    collector = Collector(str(file), _RANK.sub("", file.stem))
+    collector = Collector(str(file), RANK_IN_NAME.sub("", file.stem))
     try:
         with file.open("rb") as stream:
             for block in _blocks(stream):

@@ -18,10 +18,10 @@ _MOST = 12
 """Incarnations and ranks that a terminal shows; the JSON has all."""
 
 
-def job_content(job: JobAccount) -> Content:
-    """The words for one job."""
+def job_content(job: JobAccount, price: float | None = None) -> Content:
+    """The words for one job; `price` is what a device costs for an hour."""
     tables = [
-        badput_table(job),
+        badput_table(job, price),
         _causes(job),
         _incarnations(job),
         _windows(job),
@@ -30,7 +30,7 @@ def job_content(job: JobAccount) -> Content:
     return Content(
         title=f"goodput job: {job.job}",
         errors=job.errors,
-        headline=tuple(_headline(job)),
+        headline=(*_headline(job), *_price(job.total, price)),
         tables=tuple(table for table in tables if table is not None),
         honesty=(),
         warnings=job.notes,
@@ -95,6 +95,19 @@ def _advice(total: Account) -> Iterator[tuple[str, str]]:
     yield "fix first", f"{bucket.name}: {share} of the device time, {bucket.meaning}{advice}"
 
 
+def _price(total: Account, price: float | None) -> Iterator[tuple[str, str]]:
+    """What the whole cost, and each point of it that was lost."""
+    if price is None:
+        return
+    whole = _cost(total.device_ns, price)
+    lost = whole * (1 - (total.goodput or 0.0))
+    yield "price", f"{whole:,.2f} in all, {lost:,.2f} of it lost; a point is {whole / 100:,.2f}"
+
+
+def _cost(device_ns: int, price: float) -> float:
+    return device_ns * _NS / 3600 * price
+
+
 def losses(total: Account) -> list[tuple[b.Bucket, int]]:
     """Every loss, with its device nanoseconds: with the ideal time they are the whole."""
     rows = [(x, total.buckets[x.name]) for x in b.BUCKETS if x.layer and x.name in total.buckets]
@@ -102,7 +115,7 @@ def losses(total: Account) -> list[tuple[b.Bucket, int]]:
     return rows if slowdown is None else [*rows, (b.SLOWDOWN, slowdown)]
 
 
-def badput_table(job: JobAccount) -> Table:
+def badput_table(job: JobAccount, price: float | None = None) -> Table:
     """Where the device time went: it sums to all of it."""
     total = job.total
     rows = [("", _useful(total), total.kept_ns if total.ideal_ns is None else total.ideal_ns)]
@@ -115,7 +128,7 @@ def badput_table(job: JobAccount) -> Table:
             names += [("", f"  {name}", "of which", own) for name, own in total.custom.items()]
     names.append(("", "total", "", total.device_ns))
     whole = total.device_ns
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("layer", tuple(row[0] for row in names)),
         Column("bucket", tuple(row[1].replace("_", " ") for row in names)),
         Column("device time", tuple(duration(row[3]) for row in names), right=True),
@@ -123,6 +136,9 @@ def badput_table(job: JobAccount) -> Table:
         Column("", tuple("█" * round(_BAR * row[3] / whole) for row in names), spare=2),
         Column("what it is", tuple(row[2] for row in names), spare=1),
     )
+    if price is not None:
+        costs = tuple(f"{_cost(row[3], price):,.2f}" for row in names)
+        columns = (*columns[:4], Column("price", costs, right=True), *columns[4:])
     notes: tuple[str, ...] = ()
     if total.slowdown_ns is not None and total.slowdown_ns < 0:
         notes = ("slowdown is negative: the steps were shorter than the ideal one",)
