@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from goodput.commands.counted import count
+    from goodput.commands.ledger import Ledger
     from goodput.commands.record import record
     from goodput.commands.stored import load
     from goodput.formulas.custom import formula
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Call",
+    "Ledger",
     "TensorSpec",
     "Work",
     "__version__",
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 # No submodule may bear one of these names: its import would replace the function.
 _HOMES = {
     "Call": "goodput.work",
+    "Ledger": "goodput.commands.ledger",
     "TensorSpec": "goodput.work",
     "Work": "goodput.work",
     "count": "goodput.commands.counted",

@@ -18,6 +18,7 @@ from goodput.errors import GoodputError
 
 COMMANDS = {
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
+    "job": ("goodput.commands.job", "Account for a whole job, from its ledger."),
     "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
     "reconcile": (
         "goodput.commands.reconcile",

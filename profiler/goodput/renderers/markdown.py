@@ -7,20 +7,24 @@ from datetime import datetime
 
 from tabulate import tabulate
 
-from goodput.renderers.content import content_of
+from goodput.renderers.content import Content, content_of
 from goodput.renderers.tables import Column, Table
 from goodput.report.model import Report
 
 
 def render_markdown(report: Report, *, now: datetime | None = None) -> str:
     """The report as Markdown; `now` tells the capacity's age."""
-    content = content_of(report, now)
+    return content_markdown(content_of(report, now))
+
+
+def content_markdown(content: Content) -> str:
+    """What a report says, as Markdown."""
     blocks = [
         f"## {_escaped(content.title)}",
         _bullets(f"**error**: {_escaped(error)}" for error in content.errors),
         _grid(("", ""), content.headline),
         *(_table(table) for table in content.tables),
-        "### How far to trust this",
+        "### How far to trust this" if content.honesty else "",
         _bullets(f"**{label}**: {_escaped(text)}" for label, text in content.honesty),
         _bullets(f"**warning**: {_escaped(warning)}" for warning in content.warnings),
     ]

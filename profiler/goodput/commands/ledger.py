@@ -1,0 +1,121 @@
+"""`goodput.Ledger`: what a training program says of itself while it runs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from goodput.commands.streams import tell
+from goodput.errors import NotMeasuredError, UsageError, typed_line
+from goodput.events.journal import Journal
+from goodput.events.recorder import Recorder
+from goodput.events.wire import OPEN, SCHEMA, VERSION, Entry
+from goodput.measure.clock import moments
+from goodput.recording import ranks
+
+_JOB_NAMES = ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID")
+_NO_NAME = frozenset(("", "none"))
+
+
+class Ledger(Recorder):
+    """An append-only file of what a job does: steps, checkpoints, waits, failures.
+
+    Every process of a job opens one; each rank writes a file of its own (`run.jsonl` becomes
+    `run.rank1.jsonl`), and a job that is started again appends. A thread writes, so that an event
+    costs the program a few microseconds and a full disk costs it nothing. `goodput job` reads it.
+
+        ledger = goodput.Ledger("run.jsonl")
+        with ledger.step(n, tokens=...):
+            ...
+
+    At the end of the process it is closed: with a clean end, unless an exception ended it.
+    A script that ends itself by `sys.exit(1)` says `failure(cause)` before, or
+    `close(clean=False)`.
+
+    Args:
+        path: the file; of several ranks each has its number in the name.
+        job: the job's name; without it the launcher's, or the file's.
+        devices: how many this process drives.
+        rank, world_size: without them as the launcher's environment says.
+
+    Raises:
+        NotMeasuredError: the file cannot be opened.
+        UsageError: `devices` is less than one.
+    """
+
+    def __init__(  # each is said by name
+        self,
+        path: str | os.PathLike[str],
+        *,
+        job: str = "",
+        devices: int = 1,
+        rank: int | None = None,
+        world_size: int | None = None,
+        now: Callable[[], int] | None = None,
+    ) -> None:
+        if devices < 1:
+            raise UsageError(f"devices={devices}: a rank drives at least one")
+        place = ranks.here()
+        if rank is not None:
+            place = ranks.Place(rank, max(world_size or 1, rank + 1))
+        file = ranks.path_of_rank(Path(path).absolute(), place)
+        opening = Entry(
+            OPEN,
+            schema=f"{SCHEMA}/{VERSION}",
+            job=job or _job_of_launcher(),
+            rank=place.rank,
+            world_size=place.world_size,
+            devices=devices,
+            host=socket.gethostname(),
+        )
+        clock = now or moments()
+        try:
+            super().__init__(opening, clock, partial(Journal, file, now=clock, tell=tell))
+        except OSError as error:
+            raise NotMeasuredError(
+                f"the ledger {file} cannot be opened ({error.strerror}); name another place"
+            ) from error
+        atexit.register(self._at_exit)
+
+    def __enter__(self) -> Self:
+        """The ledger; the end of the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes it: where the block raised, with the error as the cause of a failure."""
+        self.end(error)
+
+    def close(self, *, clean: bool = True) -> None:
+        """The program ends here; after a `clean` end every step that was done is kept."""
+        atexit.unregister(self._at_exit)
+        super().close(clean=clean)
+
+    def end(self, error: BaseException | None) -> None:
+        """Closes it, after `error` where there is one; leaving by `sys.exit(0)` is none."""
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            self.close()
+            return
+        if not self.is_closed:
+            self.failure(typed_line(error))
+        self.close(clean=False)
+
+    def _at_exit(self) -> None:
+        # The interpreter leaves the exception here that it printed before it ends.
+        self.end(getattr(sys, "last_value", None))
+
+
+def _job_of_launcher() -> str:
+    names = (os.environ.get(name, "") for name in _JOB_NAMES)
+    return next((name for name in names if name not in _NO_NAME), "")
