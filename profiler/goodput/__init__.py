@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from goodput.commands.compared import compare
     from goodput.commands.counted import count
     from goodput.commands.ledger import Ledger
     from goodput.commands.record import record
     from goodput.commands.stored import load
+    from goodput.comparison.declared import cases, reference, variant
     from goodput.formulas.custom import formula
     from goodput.formulas.told import useful_size, useful_tokens
     from goodput.work import Call, TensorSpec, Work
@@ -24,12 +26,16 @@ __all__ = [
     "TensorSpec",
     "Work",
     "__version__",
+    "cases",
+    "compare",
     "count",
     "formula",
     "load",
     "record",
+    "reference",
     "useful_size",
     "useful_tokens",
+    "variant",
 ]
 __version__ = "0.1.0"
 
@@ -39,12 +45,16 @@ _HOMES = {
     "Ledger": "goodput.commands.ledger",
     "TensorSpec": "goodput.work",
     "Work": "goodput.work",
+    "cases": "goodput.comparison.declared",
+    "compare": "goodput.commands.compared",
     "count": "goodput.commands.counted",
     "formula": "goodput.formulas.custom",
     "load": "goodput.commands.stored",
     "record": "goodput.commands.record",
+    "reference": "goodput.comparison.declared",
     "useful_size": "goodput.formulas.told",
     "useful_tokens": "goodput.formulas.told",
+    "variant": "goodput.comparison.declared",
 }
 
 

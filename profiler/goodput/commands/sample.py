@@ -1,0 +1,96 @@
+"""One fresh process of `goodput compare`: `python -m goodput.commands.sample DESCRIPTOR`.
+
+Reads a request from stdin and answers on the descriptor. It is started by goodput alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import msgspec
+
+from goodput.comparison.problem import Frameworks, Problem
+from goodput.comparison.trees import leaves
+from goodput.comparison.wire import Counted, Request, Wire, opened
+from goodput.comparison.worker import Worker
+from goodput.errors import GoodputError, typed_line
+from goodput.frontends.host_device import cpu_identity
+from goodput.recording.counting import of_call
+from goodput.recording.frameworks import framework_of
+from goodput.trace.recording import WorkPass
+
+_RECOMPUTE = "recompute"
+_CACHES = 2
+"""A flush writes this many times what the last cache holds."""
+
+
+def count(wire: Wire, place: int, entry: str, problem: Problem) -> None:
+    """Counts one call of `entry`, and says what it needs."""
+    try:
+        values = problem.values(1)
+        arguments = problem.arguments(entry, values)
+        outputs = problem.run(entry, values, problem.arguments(entry, values))
+        recording = of_call(problem.call(entry, values), arguments)
+    except GoodputError as error:
+        wire.note(f"{entry} is not counted: {error}")
+        return
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
+        wire.note(f"{entry} is not counted: {typed_line(error)}")
+        return
+    if recording.work is None or recording.work.failure:
+        wire.note(f"{entry} is not counted: {recording.work.failure if recording.work else ''}")
+        return
+    moved = sum(int(getattr(leaf, "nbytes", 0)) for leaf in leaves([arguments, outputs]))
+    wire.say(counted(wire.nonce, place, entry, recording.work, moved))
+
+
+def counted(nonce: str, place: int, entry: str, work: WorkPass, moved: int) -> Counted:
+    """The sums of a counted call; `moved` are the bytes of its arguments and results."""
+    useful: Counter[str] = Counter()
+    executed = vector = special = traffic = 0
+    operators: Counter[str] = Counter()
+    missing: dict[str, None] = {}
+    for one in work.entries:
+        operators[one.operator] += one.calls
+        if one.work is None:
+            missing[one.operator] = None
+            continue
+        executed += one.work.executed_flops
+        vector += one.work.vector_flops
+        special += one.work.special
+        traffic += one.work.bytes
+        if one.phase != _RECOMPUTE:
+            useful[one.mode] += one.work.flops
+    return Counted(
+        nonce=nonce,
+        case=place,
+        entry=entry,
+        useful_flops={mode: flops for mode, flops in useful.items() if flops},
+        executed_flops=executed,
+        vector_flops=vector,
+        special=special,
+        moved_bytes=traffic,
+        operators=dict(sorted(operators.items())),
+        products=tuple((c.batch, c.m, c.n, c.k, c.mode) for c in work.contractions),
+        tensor_bytes=moved,
+        missing=tuple(missing),
+    )
+
+
+def compile_for(wire: Wire, place: int, entry: str, problem: Problem) -> None:
+    """Compiles the Triton kernels of `entry` for the chips that are asked for."""
+    del wire, place, entry, problem
+
+
+def main() -> None:
+    """Answers one request."""
+    stream = opened(int(sys.argv[1]))
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    cache = cpu_identity().last_level_cache_bytes
+    frameworks = Frameworks(framework_of, _CACHES * cache)
+    Worker(request, Wire(stream, request.nonce), frameworks, count, compile_for).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Variants of one operator against a reference, each sample a fresh process, with checks."""

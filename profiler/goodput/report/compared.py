@@ -1,0 +1,181 @@
+"""A comparison as plain data: what is said of variants on cases. Never measures, never renders.
+
+Seconds, FLOPs and bytes are of one call; `None` is unknown and never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from goodput.capacity.profile import Capacity
+
+FASTEST, TIE, SLOWER = "FASTEST", "TIE", "SLOWER"
+INCORRECT, SUSPECT, INVALID, ERROR = "INCORRECT", "SUSPECT", "INVALID", "ERROR"
+UNTRUSTWORTHY = frozenset({INCORRECT, SUSPECT, INVALID})
+"""Verdicts that end the command with status 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate and where it lies; the ends are None where there are too few processes."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelResources:
+    """A Triton kernel compiled for a chip; bytes are of a thread (spilled) and a block (shared)."""
+
+    architecture: str
+    kernel: str
+    config: str
+    registers: int
+    spilled_bytes: int
+    shared_bytes: int
+    matrix_instructions: int
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """One variant on one case.
+
+    Attributes:
+        variant: its name.
+        verdict: one of the seven.
+        reason: why it is not compared, or what a tie rests on.
+        seconds: of a call.
+        ratio: its time over the reference's, process by process.
+        against_fastest: its time over that of the fastest.
+        executed_ratio: executed FLOPs over the reference's useful ones.
+        goodput: useful FLOPs over what the capacity could have done in its time.
+        roofline: ideal seconds over its seconds.
+        error: root mean square error against float64, relative.
+        deterministic: whether equal values gave equal bits.
+        first_seconds: of the first call, which compiles and tunes.
+        peak_bytes: memory in use at most.
+        same_operators: whether it runs the operators of the reference.
+        resources: of its Triton kernels.
+    """
+
+    variant: str
+    verdict: str
+    reason: str = ""
+    seconds: Interval | None = None
+    ratio: Interval | None = None
+    against_fastest: Interval | None = None
+    executed_ratio: float | None = None
+    goodput: float | None = None
+    roofline: float | None = None
+    error: float | None = None
+    deterministic: bool | None = None
+    first_seconds: float | None = None
+    peak_bytes: int | None = None
+    same_operators: bool = False
+    resources: tuple[KernelResources, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """All variants on one case.
+
+    Attributes:
+        name: the case in words.
+        parameters: by name, as text.
+        rows: the reference first, then as declared.
+        useful_flops: of the reference, by mode: the same for all variants.
+        moved_bytes: arguments and results, once each.
+        ideal_seconds: of the reference's work on the capacity.
+        bound: which roof that is.
+        native_error: of the reference itself.
+        intensity: useful (or vector) FLOPs a byte.
+    """
+
+    name: str
+    parameters: dict[str, str]
+    rows: tuple[VariantRow, ...]
+    useful_flops: dict[str, int] | None = None
+    vector_flops: int | None = None
+    moved_bytes: int | None = None
+    ideal_seconds: float | None = None
+    bound: str = "unmodelled"
+    native_error: float | None = None
+
+    @property
+    def winners(self) -> tuple[str, ...]:
+        """The fastest, or all that are tied for it."""
+        return tuple(row.variant for row in self.rows if row.verdict in {FASTEST, TIE})
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """One variant over all cases: the geometric mean of its ratios to the reference.
+
+    Attributes:
+        variant: its name.
+        ratio: the mean, over the cases that it and the reference ran on.
+        cases: how many those are.
+        regret: the mean factor lost by always taking it instead of each case's fastest.
+        worst_regret: the largest such factor.
+    """
+
+    variant: str
+    ratio: Interval
+    cases: int
+    regret: float
+    worst_regret: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that is said about the variants of one operator.
+
+    Attributes:
+        operator: its name.
+        reference: the name of the reference.
+        cases: results, in order.
+        overall: one a variant; the best single choice first.
+        processes: fresh ones of each case.
+        processes_needed: about how many would tell the closest unclear pair; None where all is told.
+        share: the quantile that is a process's value.
+        trust: the level.
+        checks: what ran, in words.
+        seed: which makes all orders and values again.
+        environment: versions.
+        device: in the framework's words.
+        capacity: the roofs.
+        warnings: sentences.
+        sentence: the result in one.
+    """
+
+    operator: str
+    reference: str
+    cases: tuple[CaseResult, ...]
+    overall: tuple[Overall, ...]
+    processes: int
+    processes_needed: int | None
+    share: float
+    trust: str
+    checks: tuple[str, ...]
+    seed: int
+    environment: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    capacity: Capacity | None = None
+    warnings: tuple[str, ...] = ()
+    sentence: str = ""
+
+    @property
+    def rows(self) -> tuple[VariantRow, ...]:
+        """All rows of all cases."""
+        return tuple(row for case in self.cases for row in case.rows)
+
+    @property
+    def untrustworthy(self) -> bool:
+        """Whether a variant was incorrect, suspect or invalid."""
+        return any(row.verdict in UNTRUSTWORTHY for row in self.rows)
+
+    @property
+    def measured(self) -> bool:
+        """Whether any time was measured and stands."""
+        return any(row.verdict in {FASTEST, TIE, SLOWER} for row in self.rows)
