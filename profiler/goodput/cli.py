@@ -17,6 +17,8 @@ from goodput import __version__
 from goodput.errors import GoodputError
 
 COMMANDS = {
+    "baseline": ("goodput.commands.baseline", "Bless, show or compare baselines."),
+    "check": ("goodput.commands.check", "Hold cases against their baselines and budgets."),
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
     "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
     "reconcile": (
