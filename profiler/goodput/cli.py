@@ -20,6 +20,7 @@ COMMANDS = {
     "baseline": ("goodput.commands.baseline", "Bless, show or compare baselines."),
     "check": ("goodput.commands.check", "Hold cases against their baselines and budgets."),
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
+    "diff": ("goodput.commands.diff", "Say what moved between two recordings."),
     "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
     "reconcile": (
         "goodput.commands.reconcile",

@@ -29,6 +29,10 @@ _START = (
 )
 
 
+PREDICTION = "goodput.prediction/1"
+"""The rule behind a prediction."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a fresh process says: an observation, or why there is none."""
 
@@ -79,6 +83,12 @@ def counted(case: Case, place: Place, scratch: Path, baseline: Baseline | None) 
     """The counts of a case: one process, and two more where it does not agree with its baseline.
 
     What is to be blessed, or to be called a change, is seen by three fresh processes.
+
+    Args:
+        case: what is counted.
+        place: where.
+        scratch: a folder of its own.
+        baseline: the exact one; None where there is none.
     """
     started = time.monotonic()
     run = CaseRun(
@@ -106,6 +116,43 @@ def counted(case: Case, place: Place, scratch: Path, baseline: Baseline | None) 
         seconds=time.monotonic() - started,
     )
     return CountedRun(run, scratch / "0" / "counts.goodput")
+
+
+def modelled(case: Case, counts: CountedRun, root: Path) -> CaseRun:
+    """What the counts of a case come to on the roofs that it names."""
+    run = replace(
+        counts.run,
+        tier=Tier.MODELLED,
+        processes=(),
+        operators={},
+        places=(),
+        reproduce=reproduce(case, Tier.MODELLED),
+    )
+    if counts.counts is None:
+        return run
+    from goodput.commands.counted import roofs_of
+    from goodput.commands.given import read_capacity
+    from goodput.gates.prediction import predicted
+    from goodput.readers import recording_file
+
+    try:
+        if case.capacity:
+            capacity = read_capacity(root / case.capacity)
+        else:
+            capacity = roofs_of([case.device])[0]
+    except GoodputError as error:
+        fault = f"case {case.name}: {error}"
+        return replace(run, error=fault, status=error.exit_code)
+    found = predicted(recording_file.load(counts.counts)[0], capacity)
+    return replace(
+        run,
+        processes=(found.values,),
+        operators=found.operators,
+        method=f"{run.method} {PREDICTION}",
+        device={"name": capacity.device.name},
+        profile=found.profile,
+        notes=found.notes,
+    )
 
 
 def _agrees(seen: Observation, baseline: Baseline) -> bool:

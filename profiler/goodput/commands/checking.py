@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from goodput.commands.case_runs import Place, counted, scratch_folder
+from goodput.commands.case_runs import Place, counted, modelled, scratch_folder
 from goodput.errors import GoodputError, UsageError
 from goodput.gates import baselines, declarations, run_file
 from goodput.gates.baselines import Baseline
@@ -98,23 +98,34 @@ def _of_processes(
 ) -> tuple[list[CaseResult], list[CaseRun]]:
     place = Place(gates.root, commit_of(gates.root))
     results, runs = [], []
+    by_case: dict[str, list[Tier]] = {}
+    for case, tier in wanted:
+        by_case.setdefault(case.name, []).append(tier)
+    cases = {case.name: case for case, _ in wanted}
     with scratch_folder() as folder:
-        for number, (case, tier) in enumerate(wanted):
-            run = _run(gates, case, tier, place, folder / str(number))
-            runs.append(run)
-            results.append(_judged(gates, case, run))
+        for name, tiers in by_case.items():
+            for run in _runs(gates, cases[name], tiers, place, folder / name):
+                runs.append(run)
+                results.append(_judged(gates, cases[name], run))
     return results, runs
 
 
-def _run(gates: Gates, case: Case, tier: Tier, place: Place, folder: Path) -> CaseRun:
-    baseline = _baseline_or_none(gates, case, tier)
-    return counted(case, place, folder, baseline).run
+def _runs(
+    gates: Gates, case: Case, tiers: Sequence[Tier], place: Place, folder: Path
+) -> Iterator[CaseRun]:
+    """What fresh processes see of a case, tier by tier; its counts serve two of them."""
+    if Tier.EXACT in tiers or Tier.MODELLED in tiers:
+        counts = counted(case, place, folder, _exact_baseline(gates, case))
+        if Tier.EXACT in tiers:
+            yield counts.run
+        if Tier.MODELLED in tiers:
+            yield modelled(case, counts, gates.root)
 
 
-def _baseline_or_none(gates: Gates, case: Case, tier: Tier) -> Baseline | None:
+def _exact_baseline(gates: Gates, case: Case) -> Baseline | None:
     """The baseline, where it can be read: what is wrong with it is told when it is judged."""
     try:
-        return baselines.read(baselines.path_of(gates.baselines, case.name, tier))
+        return baselines.read(baselines.path_of(gates.baselines, case.name, Tier.EXACT))
     except GoodputError:
         return None
 

@@ -149,9 +149,13 @@ def _placed(finding: Finding, run: CaseRun) -> Finding:
 def operators_moved(
     before: Mapping[str, OperatorFigures], now: Mapping[str, OperatorFigures]
 ) -> tuple[OperatorChange, ...]:
-    """The operators that need more than before, most added first: FLOPs, else bytes, else calls."""
+    """The operators that need more than before, most added first.
+
+    Ideal seconds where they are known, else FLOPs, else bytes, else calls.
+    """
     changes: list[OperatorChange] = []
-    for figure, unit in (("executed_flops", "FLOP"), ("bytes", "B"), ("calls", "")):
+    figures = (("seconds", "s"), ("executed_flops", "FLOP"), ("bytes", "B"), ("calls", ""))
+    for figure, unit in figures:
         more = sorted(_more(before, now, figure, unit), key=lambda one: -one.change)
         known = {one.operator for one in changes}
         changes += [one for one in more if one.operator not in known]
