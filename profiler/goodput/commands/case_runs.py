@@ -33,10 +33,10 @@ PREDICTION = "goodput.prediction/1"
 """The rule behind a prediction."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class _Answer(msgspec.Struct, frozen=True):
     """What a fresh process says: an observation, or why there is none."""
 
-    observation: Observation | None
+    observation: Observation | None = None
     error: str = ""
     status: int = 0
 
@@ -79,7 +79,9 @@ def reproduce(case: Case, tier: Tier) -> str:
     return f"goodput check --tier {tier} --case {case.name}"
 
 
-def counted(case: Case, place: Place, scratch: Path, baseline: Baseline | None) -> CountedRun:
+def counted(
+    case: Case, place: Place, scratch: Path, baseline: Baseline | None, proofs: int = PROOFS
+) -> CountedRun:
     """The counts of a case: one process, and two more where it does not agree with its baseline.
 
     What is to be blessed, or to be called a change, is seen by three fresh processes.
@@ -89,6 +91,7 @@ def counted(case: Case, place: Place, scratch: Path, baseline: Baseline | None) 
         place: where.
         scratch: a folder of its own.
         baseline: the exact one; None where there is none.
+        proofs: processes that must agree on what differs.
     """
     started = time.monotonic()
     run = CaseRun(
@@ -102,7 +105,7 @@ def counted(case: Case, place: Place, scratch: Path, baseline: Baseline | None) 
         first = _observed(case, place, scratch / "0", 0)
         seen = [first]
         if baseline is None or not _agrees(first, baseline):
-            seen += [_observed(case, place, scratch / str(n), n) for n in range(1, PROOFS)]
+            seen += [_observed(case, place, scratch / str(n), n) for n in range(1, proofs)]
     except GoodputError as error:
         return CountedRun(replace(run, error=str(error), status=error.exit_code), None)
     run = replace(
@@ -173,19 +176,32 @@ def _observed(case: Case, place: Place, folder: Path, seed: int) -> Observation:
     wrong = program_check.fault(case, place.root)
     if wrong:
         raise UsageError(f"case {case.name}: {wrong}")
+    content, said = answered(case, request_of(case), place, folder, seed)
+    answer = msgspec.json.decode(content, type=_Answer)
+    if answer.observation is None:
+        raise NotMeasuredError(f"case {case.name}: {answer.error}{said}")
+    return answer.observation
+
+
+def answered(
+    case: Case, request: Mapping[str, object], place: Place, folder: Path, seed: int
+) -> tuple[bytes, str]:
+    """What one fresh process answers, and what it said last where the answer does not say it.
+
+    Raises:
+        NotMeasuredError: it ended without an answer.
+    """
     folder.mkdir(parents=True)
-    command = [sys.executable, "-c", _START, msgspec.json.encode(request_of(case)).decode()]
+    command = [sys.executable, "-c", _START, msgspec.json.encode(request).decode()]
     ended = processes.run(
         [*command, os.fspath(folder)], place.root, case.timeout_seconds, _environment(seed)
     )
     file = folder / "answer.json"
     if not file.is_file():
         raise NotMeasuredError(f"case {case.name}: {ended.reason(case.timeout_seconds)}")
-    answer = msgspec.json.decode(file.read_bytes(), type=Answer)
-    if answer.observation is None:
-        said = f" ({ended.said})" if ended.said and ended.said not in answer.error else ""
-        raise NotMeasuredError(f"case {case.name}: {answer.error}{said}")
-    return answer.observation
+    content = file.read_bytes()
+    repeats = ended.said.encode() in content
+    return content, f" ({ended.said})" if ended.said and not repeats else ""
 
 
 def _environment(seed: int) -> Mapping[str, str]:

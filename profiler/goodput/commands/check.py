@@ -22,6 +22,11 @@ _TIERS = ("exact", "modelled", "measured")
 )
 @click.option("--case", "cases", multiple=True, metavar="NAME", help="Only this case.")
 @click.option(
+    "--against",
+    metavar="FILE|REF",
+    help="Hold against a run of --json, or the merge base with a git ref, run in turns with HEAD.",
+)
+@click.option(
     "--on-inconclusive",
     type=click.Choice(("warn", "fail")),
     default="warn",
@@ -37,6 +42,7 @@ def command(
     run: Path | None,
     tiers: tuple[str, ...],
     cases: tuple[str, ...],
+    against: str | None,
     on_inconclusive: str,
     exit_zero: bool,
     json: str | None,
@@ -51,6 +57,6 @@ def command(
     choice = Choice(tiers, cases, fail_on_inconclusive=on_inconclusive == "fail")
     places = Places(json)
     with report_stream(alone=places.alone_on_stdout) as stream:
-        report, runs = checked(choice, run)
+        report, runs = checked(choice, run, against)
         status = publish(report, runs, places, stream)
     return 0 if exit_zero else status

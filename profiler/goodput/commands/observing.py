@@ -16,6 +16,7 @@ from goodput.errors import GoodputError, NotMeasuredError
 
 if TYPE_CHECKING:
     from goodput.gates.figures import Observation
+    from goodput.recording.run import RunOutcome, ScriptTarget
     from goodput.trace.recording import Recording
 
 
@@ -27,6 +28,9 @@ class Request(msgspec.Struct, frozen=True):
         script: a script and its arguments, or ().
         batch, seq, train: as `goodput count` takes them.
         targets: GPU architectures that Triton kernels are compiled for.
+        anchor: `compute` or `memory`: the case is timed beside it; "": it is counted.
+        mode: math mode of most of its products.
+        seconds: measured time of one process, about.
     """
 
     target: str = ""
@@ -35,6 +39,9 @@ class Request(msgspec.Struct, frozen=True):
     seq: int | None = None
     train: bool | None = None
     targets: tuple[str, ...] = ()
+    anchor: str = ""
+    mode: str = "float32"
+    seconds: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +57,28 @@ def main() -> None:
     request = msgspec.json.decode(sys.argv[1], type=Request)
     folder = Path(sys.argv[2])
     try:
-        counted = observe(request)
+        answer = _timed(request) if request.anchor else _counted(request, folder)
     except GoodputError as error:
-        answer = {"observation": None, "error": str(error), "status": error.exit_code}
-        (folder / "answer.json").write_bytes(msgspec.json.encode(answer))
-        return
+        answer = {"error": str(error), "status": error.exit_code}
+    (folder / "answer.json").write_bytes(msgspec.json.encode(answer))
+
+
+def _counted(request: Request, folder: Path) -> dict[str, object]:
+    counted = observe(request)
     from goodput.readers import recording_file
 
     recording_file.save(counted.recording, folder / "counts.goodput")
-    answer = {"observation": counted.observation, "error": "", "status": 0}
-    (folder / "answer.json").write_bytes(msgspec.json.encode(answer))
+    return {"observation": counted.observation}
+
+
+def _timed(request: Request) -> dict[str, object]:
+    from goodput.commands.timing import timed_script, timed_target
+
+    plan = {"anchor": request.anchor, "mode": request.mode, "seconds": request.seconds}
+    if request.script:
+        return {"timed": timed_script(_script(request), **plan)}  # type: ignore[arg-type]  # by name
+    sizes = request.batch, request.seq
+    return {"timed": timed_target(request.target, sizes, request.train, **plan)}  # type: ignore[arg-type]  # by name
 
 
 def observe(request: Request) -> Counted:
@@ -89,13 +108,28 @@ def _of_script(request: Request) -> Recording:
     Raises:
         NotMeasuredError: it failed, or no whole step was seen.
     """
-    from goodput.recording.run import RunOptions, ScriptTarget, record_script
+    from goodput.recording.run import RunOptions, record_script
+
+    target = _script(request)
+    outcome = record_script(target, RunOptions(steps=1, stop_after=True, count_only=True))
+    return whole(outcome, target)
+
+
+def _script(request: Request) -> ScriptTarget:
+    from goodput.recording.run import ScriptTarget
 
     path, *arguments = request.script
-    options = RunOptions(steps=1, stop_after=True, count_only=True)
-    outcome = record_script(ScriptTarget(path=path, module=None, argv=tuple(arguments)), options)
+    return ScriptTarget(path=path, module=None, argv=tuple(arguments))
+
+
+def whole(outcome: RunOutcome, target: ScriptTarget) -> Recording:
+    """The recording of a script that ended well.
+
+    Raises:
+        NotMeasuredError: it failed, or no whole step was seen.
+    """
     if outcome.exit_status:
-        raise NotMeasuredError(f"{path} ended with status {outcome.exit_status}")
+        raise NotMeasuredError(f"{target.title} ended with status {outcome.exit_status}")
     if outcome.recording is None:
         raise NotMeasuredError(outcome.reason)
     return outcome.recording

@@ -49,6 +49,7 @@ class Baseline:
         operators: by `operator phase mode`.
         processes: of the measured tier, the figures of each process.
         noise: of the measured tier, the noise floor of cost, as a ratio.
+        counts: of the measured tier, the exact figures beside the times.
         origin: the values of the first baseline of this fingerprint, for the drift since.
         blessed: by whom and why.
         blessings: how often it was blessed.
@@ -68,6 +69,7 @@ class Baseline:
     profile: str = ""
     processes: tuple[Mapping[str, float], ...] = ()
     noise: float | None = None
+    counts: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, float] = field(default_factory=dict)
     blessings: int = 1
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from goodput.errors import UsageError
 from goodput.gates.baselines import PROOFS, Baseline, Blessing
 from goodput.gates.exact import moved
+from goodput.gates.figures import rounded
+from goodput.gates.measured import CONFIRMING, noise_floor
 from goodput.gates.observed_run import CaseRun
+from goodput.measure.statistics import median
 from goodput.report.metrics import metric_of
 from goodput.report.verdicts import Tier
 
@@ -24,20 +29,25 @@ def blessed(run: CaseRun, old: Baseline | None, reason: str) -> Baseline:
     if run.error:
         raise UsageError(f"{run.case} has no {run.tier} figures to bless: {run.error}")
     _check_proof(run)
+    timed = run.tier is Tier.MEASURED
+    values = middles(run) if timed else run.agreed
     continues = old is not None and dict(old.fingerprint) == dict(run.fingerprint)
     return Baseline(
         case=run.case,
         tier=run.tier,
         fingerprint=run.fingerprint,
         method=run.method,
-        values=run.agreed,
+        values=values,
         blessed=Blessing(reason, run.commit, len(run.processes)),
         toolchain=run.toolchain,
         operators=run.operators,
         device=run.device,
         surroundings=run.surroundings,
         profile=run.profile,
-        origin=(old.origin or old.values) if continues and old else run.agreed,
+        processes=tuple(_rounded(process) for process in run.processes) if timed else (),
+        noise=rounded(noise_floor([one["cost"] for one in run.processes])) if timed else None,
+        counts=run.counts,
+        origin=(old.origin or old.values) if continues and old else values,
         blessings=old.blessings + 1 if continues and old else 1,
     )
 
@@ -45,6 +55,13 @@ def blessed(run: CaseRun, old: Baseline | None, reason: str) -> Baseline:
 def _check_proof(run: CaseRun) -> None:
     if run.tier is Tier.MODELLED:
         return  # made of counts that were proved
+    if run.tier is Tier.MEASURED:
+        if len(run.processes) < CONFIRMING:
+            raise UsageError(
+                f"{run.case} was timed in {len(run.processes)} processes, and {CONFIRMING} are "
+                "needed to bless it"
+            )
+        return
     if len(run.processes) < PROOFS:
         raise UsageError(
             f"{run.case} was counted by {len(run.processes)} fresh process, and {PROOFS} must "
@@ -58,10 +75,43 @@ def _check_proof(run: CaseRun) -> None:
         )
 
 
+def middles(run: CaseRun) -> dict[str, float]:
+    """The median over processes of each measured figure."""
+    names = sorted({name for process in run.processes for name in process})
+    seen = {name: [p[name] for p in run.processes if name in p] for name in names}
+    return {name: rounded(median(values)) for name, values in seen.items()}
+
+
+def _rounded(process: Mapping[str, float]) -> dict[str, float]:
+    return {name: rounded(value) for name, value in process.items()}
+
+
+def held_against(run: CaseRun, commit: str) -> Baseline:
+    """What a run at another commit is as a baseline, which nobody blessed."""
+    timed = run.tier is Tier.MEASURED
+    values = middles(run) if timed else run.agreed
+    return Baseline(
+        case=run.case,
+        tier=run.tier,
+        fingerprint=run.fingerprint,
+        method=run.method,
+        values=values,
+        blessed=Blessing("not blessed", commit, len(run.processes)),
+        toolchain=run.toolchain,
+        operators=run.operators,
+        device=run.device,
+        surroundings=run.surroundings,
+        profile=run.profile,
+        processes=run.processes if timed else (),
+        counts=run.counts,
+    )
+
+
 def is_unchanged(run: CaseRun, old: Baseline | None) -> bool:
     """Whether a run saw just what the baseline holds, so that there is nothing to bless."""
     return (
         old is not None
+        and run.tier is not Tier.MEASURED
         and dict(run.agreed) == dict(old.values)
         and dict(run.toolchain) == dict(old.toolchain)
         and dict(run.fingerprint) == dict(old.fingerprint)

@@ -96,6 +96,11 @@ def observed(
     )
 
 
+def rounded(value: float) -> float:
+    """`value` to nine digits: the last ones depend on the order in which a machine adds."""
+    return float(f"{value:.9g}")
+
+
 _PINNED = ("torch", "jax", "jaxlib", "triton")
 
 

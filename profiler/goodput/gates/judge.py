@@ -19,19 +19,22 @@ from goodput.report.verdicts import (
 )
 
 
-def judged(run: CaseRun, baseline: Baseline | None, budget: Mapping[str, float]) -> CaseResult:
+def judged(
+    run: CaseRun, baseline: Baseline | None, budget: Mapping[str, float], missing: str = ""
+) -> CaseResult:
     """What became of a case in the exact or the modelled tier.
 
     Args:
         run: what the processes saw.
         baseline: what it is held against; None where there is none.
         budget: fixed limits by metric.
+        missing: why there is no baseline, where more is known than that.
     """
     if run.error:
         return failed(run.case, run.tier, run.error, run.status, run.reproduce)
     limits = budgets.held(budget, run.agreed, run.tier)
     findings, notes, operators = list(limits), list(run.notes), ()
-    why_not = _why_not(run, baseline)
+    why_not = missing or _why_not(run, baseline)
     if baseline is not None and not why_not:
         findings += exact.compared(run, baseline)
         operators = exact.operators_moved(baseline.operators, run.operators)
@@ -56,13 +59,16 @@ def judged(run: CaseRun, baseline: Baseline | None, budget: Mapping[str, float])
 
 def _why_not(run: CaseRun, baseline: Baseline | None) -> str:
     """Why there is nothing to hold the run against; "" where there is."""
-    if baseline is None:
-        return (
-            f"there is no {run.tier} baseline of {run.case}"
-            f"{f' on {run.device_name}' if run.device_name else ''}; write a run with goodput "
-            'check --json run.json and bless it: goodput baseline bless run.json --reason "..."'
-        )
-    return incomparable(run, baseline)
+    return no_baseline(run) if baseline is None else incomparable(run, baseline)
+
+
+def no_baseline(run: CaseRun) -> str:
+    """What to do where a run has nothing to be held against."""
+    place = f" on {run.device_name}" if run.device_name else ""
+    return (
+        f"there is no {run.tier} baseline of {run.case}{place}; write a run with goodput check "
+        '--json run.json and bless it: goodput baseline bless run.json --reason "..."'
+    )
 
 
 def failed(case: str, tier: Tier, error: str, status: int, reproduce: str = "") -> CaseResult:

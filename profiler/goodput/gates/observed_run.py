@@ -29,6 +29,10 @@ class CaseRun:
         profile: digest of the capacity that a prediction is from.
         commit: of the work tree.
         places, notes: as in an `Observation`.
+        counts: exact figures beside times, to tell a changed numerator.
+        before: what processes of the other side saw that ran in turns with these, if any.
+        before_counts: its exact figures.
+        again, before_again: further processes of both, to confirm a regression.
         error, status: why there are no figures, and the exit status of that.
         reproduce: the command that does it again.
         seconds: that the processes took.
@@ -47,6 +51,11 @@ class CaseRun:
     commit: str = ""
     places: tuple[Place, ...] = ()
     notes: tuple[str, ...] = ()
+    counts: Mapping[str, float] = field(default_factory=dict)
+    before: tuple[Mapping[str, float], ...] = ()
+    before_counts: Mapping[str, float] = field(default_factory=dict)
+    again: tuple[Mapping[str, float], ...] = ()
+    before_again: tuple[Mapping[str, float], ...] = ()
     error: str = ""
     status: int = 0
     reproduce: str = ""

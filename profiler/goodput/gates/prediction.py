@@ -10,7 +10,7 @@ import msgspec
 
 from goodput.capacity.profile import Capacity
 from goodput.formulas.conventions import EXACT
-from goodput.gates.figures import OperatorFigures
+from goodput.gates.figures import OperatorFigures, rounded
 from goodput.report.build import build
 from goodput.report.devices import ideals
 from goodput.report.model import DeviceIdeal, OperatorRow, Report
@@ -85,11 +85,6 @@ def _values(report: Report, ideal: DeviceIdeal) -> dict[str, float]:
         at_peak = sum(flops / sheet.flops_per_s[mode] for mode, flops in modes.items())
         values["predicted_mfu"] = rounded(at_peak / ideal.ideal_seconds)
     return values
-
-
-def rounded(value: float) -> float:
-    """`value` to nine digits: the last ones depend on the order in which a machine adds."""
-    return float(f"{value:.9g}")
 
 
 def _by_operator(rows: tuple[OperatorRow, ...]) -> dict[str, OperatorFigures]:
