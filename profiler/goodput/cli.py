@@ -21,6 +21,8 @@ COMMANDS = {
     "check": ("goodput.commands.check", "Hold cases against their baselines and budgets."),
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
     "diff": ("goodput.commands.diff", "Say what moved between two recordings."),
+    "doctor": ("goodput.commands.doctor", "Say what on this machine spoils a measurement."),
+    "history": ("goodput.commands.history", "Say where recorded figures changed for good."),
     "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
     "reconcile": (
         "goodput.commands.reconcile",

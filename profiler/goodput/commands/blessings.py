@@ -88,12 +88,10 @@ def _show(path: Path, baseline: Baseline) -> None:
     click.echo(f"  blessed{at}: {said.reason} (baseline {baseline.blessings} of this program)")
     for name, value in sorted(baseline.values.items()):
         origin = baseline.origin.get(name)
-        drift = f" ({value / origin - 1:+.2%} since the first)" if _moved(value, origin) else ""
+        drift = (
+            f" ({value / origin - 1:+.2%} since the first)" if origin and origin != value else ""
+        )
         click.echo(f"  {name}: {metric_of(name).text(value)}{drift}")
-
-
-def _moved(value: float, origin: float | None) -> bool:
-    return bool(origin) and origin != value
 
 
 def _title(place: _Place) -> str:

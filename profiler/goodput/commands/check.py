@@ -34,10 +34,21 @@ _TIERS = ("exact", "modelled", "measured")
     help="Whether what may be a regression fails: status 6.",
 )
 @click.option("--exit-zero", is_flag=True, help="Report everything and end with status 0.")
+@click.option("--record", is_flag=True, help="Add the figures to the history of the project.")
 @click.option(
     "--json", metavar="FILE|-", help="Write the run and its verdicts as JSON; - is stdout, alone."
 )
-def command(
+@click.option(
+    "--markdown", metavar="FILE|-", help="Write Markdown for a pull request; - is stdout, alone."
+)
+@click.option("--junit", metavar="FILE|-", help="Write JUnit XML; - is stdout, alone.")
+@click.option("--sarif", metavar="FILE|-", help="Write exact findings with a source line as SARIF.")
+@click.option(
+    "--annotations/--no-annotations",
+    default=None,
+    help="Print GitHub annotations, at most nine; without either, where GITHUB_ACTIONS is true.",
+)
+def command(  # noqa: PLR0913  # one argument an option, as click passes them
     *,
     run: Path | None,
     tiers: tuple[str, ...],
@@ -45,18 +56,26 @@ def command(
     against: str | None,
     on_inconclusive: str,
     exit_zero: bool,
+    record: bool,
     json: str | None,
+    markdown: str | None,
+    junit: str | None,
+    sarif: str | None,
+    annotations: bool | None,
 ) -> int:
     """Check the cases of [tool.goodput] in pyproject.toml, or of goodput.toml.
 
     RUN is a file of --json: then nothing is run, and what it holds is judged again.
     """
-    from goodput.commands.check_reports import Places, publish
-    from goodput.commands.checking import Choice, checked
+    from goodput.commands.check_reports import Places, annotates, publish
+    from goodput.commands.checking import Choice, checked, recorded
 
     choice = Choice(tiers, cases, fail_on_inconclusive=on_inconclusive == "fail")
-    places = Places(json)
+    shown = annotates() if annotations is None else annotations
+    places = Places(json, markdown, junit, sarif, shown)
     with report_stream(alone=places.alone_on_stdout) as stream:
         report, runs = checked(choice, run, against)
+        if record:
+            report = recorded(report, runs)
         status = publish(report, runs, places, stream)
     return 0 if exit_zero else status

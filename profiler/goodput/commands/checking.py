@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +12,7 @@ from goodput.commands.case_runs import Place, counted, modelled, scratch_folder
 from goodput.commands.references import Reference, reference
 from goodput.commands.timed_runs import Sides, timed
 from goodput.errors import GoodputError, UsageError
-from goodput.gates import declarations, run_file
+from goodput.gates import declarations, history, run_file
 from goodput.gates.baselines import PROOFS, Baseline
 from goodput.gates.declarations import Case, Gates
 from goodput.gates.judge import failed, judged
@@ -73,6 +73,16 @@ def checked(
         expected_false_alarms=ALPHA if any(run.tier is Tier.MEASURED for run in runs) else 0.0,
     )
     return report, tuple(runs)
+
+
+def recorded(report: CheckReport, runs: Sequence[CaseRun]) -> CheckReport:
+    """The report, once its figures are in the project's history; a warning where they are not."""
+    path = declarations.found_from(Path.cwd()).history
+    try:
+        history.append(path, history.entries_of(runs, report.created))
+    except GoodputError as error:
+        return replace(report, warnings=(*report.warnings, str(error)))
+    return report
 
 
 _Wanted: TypeAlias = tuple[Case, Tier]

@@ -12,6 +12,7 @@ from goodput.report.verdicts import (
     CaseResult,
     Cause,
     Finding,
+    OperatorChange,
     Tier,
     Verdict,
     ranked_findings,
@@ -33,7 +34,8 @@ def judged(
     if run.error:
         return failed(run.case, run.tier, run.error, run.status, run.reproduce)
     limits = budgets.held(budget, run.agreed, run.tier)
-    findings, notes, operators = list(limits), list(run.notes), ()
+    findings, notes = list(limits), list(run.notes)
+    operators: tuple[OperatorChange, ...] = ()
     why_not = missing or _why_not(run, baseline)
     if baseline is not None and not why_not:
         findings += exact.compared(run, baseline)

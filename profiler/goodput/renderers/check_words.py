@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from goodput.renderers.tables import Column, Table
 from goodput.report.metrics import metric_of
@@ -82,7 +83,12 @@ def moved(operator: OperatorChange) -> str:
 
 def overview(report: CheckReport) -> Table:
     """A row a case and tier, worst first."""
-    rows = [(*_row(result),) for result in report.ranked]
+    return overview_of(report.ranked)
+
+
+def overview_of(results: Sequence[CaseResult]) -> Table:
+    """A row a case and tier."""
+    rows = [_row(result) for result in results]
     headers = ("case", "tier", "verdict", "cause", "figure", "was", "is", "change", "drift")
     columns = zip(*rows, strict=True) if rows else [()] * len(headers)
     right = {"was", "is", "change", "drift"}

@@ -16,13 +16,13 @@ def render_markdown(report: Report, *, now: datetime | None = None) -> str:
     """The report as Markdown; `now` tells the capacity's age."""
     content = content_of(report, now)
     blocks = [
-        f"## {_escaped(content.title)}",
-        _bullets(f"**error**: {_escaped(error)}" for error in content.errors),
+        f"## {escaped(content.title)}",
+        _bullets(f"**error**: {escaped(error)}" for error in content.errors),
         _grid(("", ""), content.headline),
         *(_table(table) for table in content.tables),
         "### How far to trust this",
-        _bullets(f"**{label}**: {_escaped(text)}" for label, text in content.honesty),
-        _bullets(f"**warning**: {_escaped(warning)}" for warning in content.warnings),
+        _bullets(f"**{label}**: {escaped(text)}" for label, text in content.honesty),
+        _bullets(f"**warning**: {escaped(warning)}" for warning in content.warnings),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -31,7 +31,7 @@ def _table(table: Table) -> str:
     body = _grid(
         tuple(table.headers), table.rows, tuple(_alignment(column) for column in table.columns)
     )
-    return "\n\n".join([f"### {table.title}", body, *(_escaped(note) for note in table.notes)])
+    return "\n\n".join([f"### {table.title}", body, *(escaped(note) for note in table.notes)])
 
 
 def _alignment(column: Column) -> str:
@@ -43,7 +43,7 @@ def _grid(
     rows: Iterable[tuple[str, ...]],
     alignments: tuple[str, ...] | None = None,
 ) -> str:
-    cells = [[_escaped(cell) for cell in row] for row in rows]
+    cells = [[escaped(cell) for cell in row] for row in rows]
     return tabulate(cells, headers, tablefmt="github", colalign=alignments, disable_numparse=True)
 
 
@@ -51,7 +51,7 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """`text` with the characters that would end a cell, or start emphasis, made plain."""
     for character in "\\|*_<>":
         text = text.replace(character, f"\\{character}")
