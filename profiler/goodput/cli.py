@@ -17,7 +17,12 @@ from goodput import __version__
 from goodput.errors import GoodputError
 
 COMMANDS = {
+    "baseline": ("goodput.commands.baseline", "Bless, show or compare baselines."),
+    "check": ("goodput.commands.check", "Hold cases against their baselines and budgets."),
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
+    "diff": ("goodput.commands.diff", "Say what moved between two recordings."),
+    "doctor": ("goodput.commands.doctor", "Say what on this machine spoils a measurement."),
+    "history": ("goodput.commands.history", "Say where recorded figures changed for good."),
     "job": ("goodput.commands.job", "Account for a whole job, from its ledger."),
     "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
     "reconcile": (

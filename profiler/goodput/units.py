@@ -54,6 +54,22 @@ def parse(text: str) -> float:
     return float(number) * 1000.0 ** _PREFIXES[prefix]
 
 
+def quantity(text: str) -> tuple[float, str]:
+    """The value of a text in base units, and its unit; of a percentage the ratio, and `%`.
+
+    Raises:
+        ValueError: the text holds no number, or no known prefix of the unit.
+    """
+    match = _QUANTITY.match(text)
+    if match is None:
+        raise ValueError(f"no quantity in {text!r}")
+    number, prefix, rest = match.groups()
+    unit = rest.strip()
+    if unit == "%" and not prefix:
+        return float(number) / 100.0, unit
+    return float(number) * 1000.0 ** _PREFIXES[prefix], unit
+
+
 def seconds(value: float | None) -> str:
     """A duration, e.g. `12.3 ms`."""
     return si(value, "s")

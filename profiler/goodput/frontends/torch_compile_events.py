@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,43 @@ class CompileEvents:
         broken = [found for found in _break_reasons() if id(found) not in before]
         compiled = [found for found in _compilations() if id(found) not in before]
         return tuple(filter(None, (_breaks(broken), _recompilations(compiled))))
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A graph break: why, and where in the program ("" and 0 where torch does not say)."""
+
+    reason: str
+    file: str
+    line: int
+
+
+def breaks() -> tuple[Break, ...]:
+    """Every graph break of this process so far."""
+    return tuple(map(_located, _break_reasons()))
+
+
+def figures() -> dict[str, float]:
+    """Graph breaks, recompilations and generated kernels so far; none where nothing compiled."""
+    compiled = _compilations()
+    if not compiled:
+        return {}
+    found: dict[str, float] = {
+        "graph_breaks": len(_break_reasons()),
+        "recompiles": sum(bool(each.recompile_reason) for each in compiled),
+    }
+    metrics = sys.modules.get("torch._inductor.metrics")
+    if metrics is not None:
+        found["generated_kernels"] = metrics.generated_kernel_count
+    return found
+
+
+def _located(found: Any) -> Break:
+    stack = list(found.user_stack or ())
+    reason = _reason(str(found.reason))
+    return (
+        Break(reason, stack[-1].filename, stack[-1].lineno or 0) if stack else Break(reason, "", 0)
+    )
 
 
 def _dynamo() -> Any:
@@ -55,9 +93,9 @@ def _breaks(reasons: list[Any]) -> str:
 
 def _break(found: Any) -> str:
     """`reason (file:line)`: why, in short, and where in the program."""
-    stack = list(found.user_stack or ())
-    place = f" ({Path(stack[-1].filename).name}:{stack[-1].lineno})" if stack else ""
-    return f"{_reason(str(found.reason))}{place}"
+    broken = _located(found)
+    place = f" ({Path(broken.file).name}:{broken.line})" if broken.file else ""
+    return f"{broken.reason}{place}"
 
 
 def _reason(text: str) -> str:

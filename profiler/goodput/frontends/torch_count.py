@@ -193,7 +193,7 @@ def _counted(
     modules.start()
     try:
         with (
-            _mode_of(step),
+            mode_of(step),
             optimizers.watched(),
             no_collection(),
             listening(),
@@ -233,7 +233,7 @@ def _take(step: Step) -> None:
     if not step.train:
         return
     loss = getattr(result, "loss", None)
-    roots = list(_wanting(result if loss is None else loss))
+    roots = list(wanting(result if loss is None else loss))
     if not roots:
         raise UsageError(
             "nothing that the callable returns has a gradient, so there is no backward pass to "
@@ -242,21 +242,21 @@ def _take(step: Step) -> None:
     torch.autograd.backward(roots, [torch.empty_like(root) for root in roots])
 
 
-def _wanting(result: Any) -> Iterator[torch.Tensor]:
+def wanting(result: Any) -> Iterator[torch.Tensor]:
     """The tensors in a result that have a gradient."""
     if isinstance(result, torch.Tensor):
         if result.requires_grad:
             yield result
     elif isinstance(result, Mapping):
         for value in result.values():
-            yield from _wanting(value)
+            yield from wanting(value)
     elif isinstance(result, list | tuple):
         for value in result:
-            yield from _wanting(value)
+            yield from wanting(value)
 
 
 @contextmanager
-def _mode_of(step: Step) -> Iterator[None]:
+def mode_of(step: Step) -> Iterator[None]:
     """Training or evaluation, as asked for; a module is left in the mode it was in."""
     module = step.root
     if step.train is None:

@@ -57,7 +57,7 @@ def of_target(
         count = count_config(target.place, batch or 1, seq, train=bool(train))
         return _recording(target.title, TORCH, count)
     sizes = {"batch": batch, "seq": seq}
-    if _is_all_jax(target):
+    if is_all_jax(target):
         return _of_jax_function(target, sizes, train=train)
     try:
         return _recording(target.title, TORCH, _of_function(target, sizes, train=train))
@@ -88,7 +88,7 @@ class _JaxTargetError(GoodputError):
     """A target that was taken for one of torch is of JAX; never shown."""
 
 
-def _is_all_jax(target: Target) -> bool:
+def is_all_jax(target: Target) -> bool:
     """Whether a target can be loaded without torch: it imports jax alone."""
     if importlib.util.find_spec(TORCH) is None:
         return True

@@ -7,6 +7,7 @@ from goodput.report.model import DeviceIdeal, Report
 from goodput.units import percent, seconds, si
 
 _NOTE = (
+    "a what-if from counts and datasheet figures: a bound that no run can beat, not a forecast; "
     "useful: the useful FLOPs at the dense peak; ideal step: every operator at its own roof, one "
     "after the other, unfused"
 )
@@ -26,7 +27,7 @@ def devices_table(report: Report) -> Table | None:
     if any(row.tokens_per_s is not None for row in rows):
         rates = [si(row.tokens_per_s, "token/s") for row in rows]
         columns.append(_number("tokens at most", rates))
-    return Table("On devices of the datasheet, at best", tuple(columns), (_NOTE,))
+    return Table("What-if on devices of the datasheet: a bound", tuple(columns), (_NOTE,))
 
 
 def _most(row: DeviceIdeal) -> float | None:

@@ -20,13 +20,13 @@ def render_markdown(report: Report, *, now: datetime | None = None) -> str:
 def content_markdown(content: Content) -> str:
     """What a report says, as Markdown."""
     blocks = [
-        f"## {_escaped(content.title)}",
-        _bullets(f"**error**: {_escaped(error)}" for error in content.errors),
+        f"## {escaped(content.title)}",
+        _bullets(f"**error**: {escaped(error)}" for error in content.errors),
         _grid(("", ""), content.headline),
         *(_table(table) for table in content.tables),
         "### How far to trust this" if content.honesty else "",
-        _bullets(f"**{label}**: {_escaped(text)}" for label, text in content.honesty),
-        _bullets(f"**warning**: {_escaped(warning)}" for warning in content.warnings),
+        _bullets(f"**{label}**: {escaped(text)}" for label, text in content.honesty),
+        _bullets(f"**warning**: {escaped(warning)}" for warning in content.warnings),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -35,7 +35,7 @@ def _table(table: Table) -> str:
     body = _grid(
         tuple(table.headers), table.rows, tuple(_alignment(column) for column in table.columns)
     )
-    return "\n\n".join([f"### {table.title}", body, *(_escaped(note) for note in table.notes)])
+    return "\n\n".join([f"### {table.title}", body, *(escaped(note) for note in table.notes)])
 
 
 def _alignment(column: Column) -> str:
@@ -47,7 +47,7 @@ def _grid(
     rows: Iterable[tuple[str, ...]],
     alignments: tuple[str, ...] | None = None,
 ) -> str:
-    cells = [[_escaped(cell) for cell in row] for row in rows]
+    cells = [[escaped(cell) for cell in row] for row in rows]
     return tabulate(cells, headers, tablefmt="github", colalign=alignments, disable_numparse=True)
 
 
@@ -55,7 +55,7 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """`text` with the characters that would end a cell, or start emphasis, made plain."""
     for character in "\\|*_<>":
         text = text.replace(character, f"\\{character}")

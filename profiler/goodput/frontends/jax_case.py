@@ -1,0 +1,102 @@
+"""A case of JAX, timed for real beside an anchor on the same device. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from goodput.errors import NotMeasuredError
+from goodput.frontends import jax_device
+from goodput.frontends.jax_count import Step
+from goodput.frontends.timed_case import TimedCase
+from goodput.measure.clock import Clock
+from goodput.measure.interleaved import Plan, Rounds, interleaved
+
+MEMORY = "memory"
+
+_CPU_SIZE, _DEVICE_SIZE = 384, 4096
+_CPU_BYTES, _DEVICE_BYTES = 2**26, 2**30
+_MODES = ("float32", "bfloat16", "float16", "float64")
+
+
+def timed(step: Step, mode: str, anchor: str, plan: Plan, clock: Clock) -> TimedCase:
+    """The rounds of a step in this process, each beside a call of the anchor.
+
+    Abstract inputs are made of zeros, and every call gets copies, made before it is timed: a step
+    may use up what it is given.
+
+    Args:
+        step: what is timed.
+        mode: math mode of most of its products, which a compute anchor has too.
+        anchor: `compute` or `memory`.
+        plan: how long.
+        clock: the host's.
+
+    Raises:
+        NotMeasuredError: a backward pass was asked for.
+    """
+    if step.train:
+        raise NotMeasuredError(
+            "train = true is counted and not timed in JAX; name a function that returns the whole "
+            "training step"
+        )
+    inputs = jax.tree.map(_real, step.inputs)
+    call, name, amount = _anchor(mode, anchor)
+    given: Any = None
+
+    def prepare() -> None:
+        nonlocal given
+        given = jax.tree.map(_copied, inputs)
+        _wait(given)
+
+    def take() -> None:
+        _wait(step.call(**given) if isinstance(given, Mapping) else step.call(*given))
+
+    return _case(interleaved(take, call, clock, plan, prepare), name, amount)
+
+
+def anchored_script(
+    walls: tuple[float, ...], mode: str, anchor: str, plan: Plan, clock: Clock
+) -> TimedCase:
+    """Steps that a script was timed at, and the anchor right after them in the same process."""
+    call, name, amount = _anchor(mode, anchor)
+    rounds = interleaved(_nothing, call, clock, plan)
+    return _case(Rounds(walls, rounds.anchor), name, amount)
+
+
+def _nothing() -> None:
+    """No step: the script had its own."""
+
+
+def _case(rounds: Rounds, name: str, amount: float) -> TimedCase:
+    return TimedCase(rounds, name, amount, jax_device.identity(), jax_device.environment())
+
+
+def _real(value: Any) -> Any:
+    return jnp.zeros(value.shape, value.dtype) if isinstance(value, jax.ShapeDtypeStruct) else value
+
+
+def _copied(value: Any) -> Any:
+    return jnp.copy(value) if isinstance(value, jax.Array) else value
+
+
+def _wait(value: Any) -> None:
+    wait: Any = jax.block_until_ready  # untyped in jax
+    wait([leaf for leaf in jax.tree.leaves(value) if isinstance(leaf, jax.Array)])
+
+
+def _anchor(mode: str, kind: str) -> tuple[Callable[[], None], str, float]:
+    on_cpu = jax_device.identity().kind == "cpu"
+    if kind == MEMORY:
+        size = _CPU_BYTES if on_cpu else _DEVICE_BYTES
+        source = jnp.zeros(size // 4, jnp.float32)
+        move = jax.jit(jnp.copy)
+        return lambda: _wait(move(source)), f"copy of {size} bytes", 2.0 * size
+    n = _CPU_SIZE if on_cpu else _DEVICE_SIZE
+    dtype = mode if mode in _MODES else "float32"
+    left = jnp.ones((n, n), dtype)
+    multiply = jax.jit(jnp.matmul)
+    return lambda: _wait(multiply(left, left)), f"{n}x{n}x{n} {dtype}", 2.0 * n**3

@@ -1,0 +1,28 @@
+"""What timing one case gives, whichever framework it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from goodput.device import DeviceIdentity
+from goodput.measure.interleaved import Rounds
+
+
+@dataclass(frozen=True, slots=True)
+class TimedCase:
+    """One process's rounds of a case.
+
+    Attributes:
+        rounds: seconds of the step and of the anchor.
+        anchor: what the anchor is, e.g. `512x512x512 float32`.
+        amount: FLOPs of one call of the anchor; of a memory anchor its bytes.
+        device: what it ran on.
+        environment: versions and settings that times depend on.
+    """
+
+    rounds: Rounds
+    anchor: str
+    amount: float
+    device: DeviceIdentity
+    environment: Mapping[str, str] = field(default_factory=dict)

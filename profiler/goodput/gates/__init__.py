@@ -1,0 +1,1 @@
+"""Gates: what a program may cost, held against what it did. Never runs the program itself."""

@@ -1,0 +1,189 @@
+"""Timed runs and what they are held against made into verdicts, all cases together. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from goodput.gates import budgets, measured
+from goodput.gates.baselines import Baseline, incomparable
+from goodput.gates.blessing import middles
+from goodput.gates.causes import Sides, cause_of, clocks_moved
+from goodput.gates.declarations import Case
+from goodput.gates.exact import moved
+from goodput.gates.judge import failed, no_baseline
+from goodput.gates.measured import Judgement
+from goodput.gates.observed_run import CaseRun
+from goodput.measure.statistics import median
+from goodput.report.metrics import metric_of
+from goodput.report.verdicts import (
+    CaseResult,
+    Cause,
+    Finding,
+    Tier,
+    Verdict,
+    ranked_findings,
+    worst_of,
+)
+from goodput.units import percent
+
+_TOLD = ("step_seconds", "anchor_flops_per_s", "goodput", "mfu")
+_REPORT_ONLY = 0.05
+"""A case with a higher noise floor can prove nothing that matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A timed case and what it is held against; None where there is nothing."""
+
+    case: Case
+    run: CaseRun
+    baseline: Baseline | None
+
+
+def results(held: Sequence[Held]) -> list[CaseResult]:
+    """What became of each case; a rise must stand among all of them."""
+    judgements = {
+        one.case.name: judgement for one in held if (judgement := judgement_of(one)) is not None
+    }
+    stood = measured.in_family(judgements)
+    return [_result(one, stood.get(one.case.name)) for one in held]
+
+
+def judgement_of(held: Held, family: int = 1) -> Judgement | None:
+    """What the processes of a case say; None where there is nothing to hold them against."""
+    run, baseline = held.run, held.baseline
+    if run.error or not run.processes:
+        return None
+    paired = bool(run.before)
+    if not paired and (baseline is None or not baseline.processes or incomparable(run, baseline)):
+        return None
+    before = run.before if paired else baseline.processes if baseline else ()
+    effect = measured.effect_of(held.case.min_effect, _noise(held))
+    first = measured.judged(
+        _costs(run.processes), _costs(before), effect, paired=paired, family=family
+    )
+    if not run.again:
+        return first
+    other = run.before_again if paired else before
+    again = measured.judged(_costs(run.again), _costs(other), effect, paired=paired)
+    return measured.confirmed(first, again)
+
+
+def _noise(held: Held) -> float | None:
+    if held.run.before:
+        return measured.noise_floor(_costs(held.run.before))
+    return held.baseline.noise if held.baseline else None
+
+
+def _costs(processes: Sequence[Mapping[str, float]]) -> list[float]:
+    return [one["cost"] for one in processes]
+
+
+def _result(held: Held, judgement: Judgement | None) -> CaseResult:
+    run, case = held.run, held.case
+    if run.error:
+        return failed(run.case, Tier.MEASURED, run.error, run.status, run.reproduce)
+    now = middles(run)
+    findings = budgets.held(case.budget, now, Tier.MEASURED)
+    notes = list(run.notes)
+    if judgement is None:
+        why = (
+            no_baseline(run)
+            if held.baseline is None
+            else incomparable(run, held.baseline) or "the baseline holds no processes; bless again"
+        )
+        if findings:
+            notes.append(why)
+        else:
+            cause = Cause.METHOD
+            findings.append(Finding("", Verdict.INCOMPARABLE, cause=cause, sentence=why))
+    else:
+        before = _before(held)
+        findings += [_cost(held, judgement, before, now), *_told(before, now)]
+        notes += _notes(held, judgement, before, now)
+    return CaseResult(
+        run.case,
+        Tier.MEASURED,
+        worst_of(finding.verdict for finding in findings),
+        run.device_name,
+        ranked_findings(findings),
+        (),
+        tuple(dict.fromkeys(notes)),
+        run.reproduce,
+        evaluated=sum(one.verdict is not Verdict.INCOMPARABLE for one in findings),
+    )
+
+
+def _before(held: Held) -> Sides:
+    run, baseline = held.run, held.baseline
+    if run.before:
+        values = {
+            name: median([one[name] for one in run.before if name in one])
+            for name in {name for one in run.before for name in one}
+        }
+        return Sides(values, run.before_counts, run.surroundings)
+    if baseline is None:
+        return Sides({}, {}, {})
+    return Sides(baseline.values, baseline.counts, baseline.surroundings)
+
+
+def _cost(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -> Finding:
+    """The finding that decides: that of cost, with its cause."""
+    own = Sides(now, held.run.counts, held.run.surroundings)
+    value = now["cost"]
+    old = value / math.exp(found.shift.estimate)
+    origin = held.baseline.origin.get("cost") if held.baseline else None
+    if found.verdict is Verdict.PASS:
+        return Finding("cost", Verdict.PASS, old, value, origin=origin)
+    if found.verdict is Verdict.INCONCLUSIVE:
+        return Finding(
+            "cost",
+            Verdict.INCONCLUSIVE,
+            old,
+            value,
+            Cause.NOISE,
+            origin=origin,
+            sentence=_inconclusive(found),
+        )
+    cause, told = cause_of(before, own, found.effect)
+    sentence = f"{moved(metric_of('cost'), 'cost', old, value)}, p {found.p:.2g}; {told}"
+    return Finding("cost", found.verdict, old, value, cause, origin=origin, sentence=sentence)
+
+
+def _inconclusive(found: Judgement) -> str:
+    low, high = math.expm1(found.shift.low), math.expm1(min(found.shift.high, 700.0))
+    interval = f"between {low:+.1%} and {high:+.1%}" if math.isfinite(high) else "not bounded"
+    return (
+        f"cost moved by {math.expm1(found.shift.estimate):+.1%}, {interval}, in "
+        f"{found.processes} processes: neither a rise of {percent(found.effect)} nor none is shown"
+    )
+
+
+def _told(before: Sides, now: dict[str, float]) -> list[Finding]:
+    """Figures that explain and do not decide."""
+    return [
+        Finding(name, Verdict.PASS, before.values.get(name), now[name])
+        for name in _TOLD
+        if name in now
+    ]
+
+
+def _notes(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -> list[str]:
+    notes = [
+        f"{found.processes} fresh processes; a change of {percent(found.visible)} could have been "
+        f"told, one of {percent(found.effect)} counts"
+        if math.isfinite(found.visible)
+        else f"{found.processes} fresh processes, too few to tell any change"
+    ]
+    own = Sides(now, held.run.counts, held.run.surroundings)
+    if found.verdict is Verdict.PASS:
+        notes += filter(None, [clocks_moved(before, own, found.effect)])
+        cause, told = cause_of(before, own, found.effect)
+        if cause in {Cause.NUMERATOR, Cause.PRECISION}:
+            notes.append(f"{told}, and cost did not move")
+    floor = _noise(held)
+    if floor is not None and floor > _REPORT_ONLY:
+        notes.append(f"the noise floor of this case is {percent(floor)}: too high to gate on it")
+    return notes

@@ -1,0 +1,149 @@
+"""Holds times against times: cost, process by process. Pure: the same values, the same verdict.
+
+Cost is the wall seconds of a step times what an anchor reached in the same process: what the device
+could have done meanwhile. A clock that fell moves both and leaves cost where it was; a model that
+is upcast or does its work twice raises cost, where its goodput and MFU would rise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from goodput.measure.exact import rank_sum, signed_rank
+from goodput.measure.families import holm
+from goodput.measure.shifts import Shift, paired_shift, unpaired_shift
+from goodput.measure.statistics import median
+from goodput.report.verdicts import Verdict
+
+LOOKS = ((9, 0.002), (15, 0.003), (25, 0.005))
+"""Fresh processes after which it is judged, and the chance of a false alarm spent there."""
+ALPHA = sum(alpha for _, alpha in LOOKS)
+CONFIRMING = LOOKS[0][0]
+"""Further processes that must say the same of a case that failed."""
+_CONFIRMING_ALPHA = 0.01
+_NOISE_FLOORS = 3.0
+_MAD_TO_DEVIATION = 1.4826
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the processes of one case say.
+
+    Attributes:
+        verdict: `PASS`, `REGRESSED`, `IMPROVED` or `INCONCLUSIVE`.
+        shift: of the logarithm of cost.
+        p: the chance of such a rise, or fall, where nothing moved.
+        processes: of each side.
+        decided: whether more processes would change nothing.
+        effect: the least change that counts, as a ratio.
+    """
+
+    verdict: Verdict
+    shift: Shift
+    p: float
+    processes: int
+    decided: bool
+    effect: float
+
+    @property
+    def visible(self) -> float:
+        """The least change that these processes could have told, as a ratio."""
+        width = self.shift.half_width
+        return math.expm1(width) if math.isfinite(width) and width < 1 else math.inf
+
+
+def noise_floor(costs: Sequence[float]) -> float:
+    """By how much the middle of so many processes is uncertain, as a ratio; of cost alone."""
+    logs = [math.log(cost) for cost in costs]
+    centre = median(logs)
+    deviation = _MAD_TO_DEVIATION * median([abs(log - centre) for log in logs])
+    return deviation / math.sqrt(len(logs))
+
+
+def effect_of(least: float, floor: float | None) -> float:
+    """The least change that counts: what was asked for, or three noise floors."""
+    return max(least, _NOISE_FLOORS * (floor or 0.0))
+
+
+def judged(
+    costs: Sequence[float], before: Sequence[float], effect: float, *, paired: bool, family: int = 1
+) -> Judgement:
+    """What became of cost, with the processes that there are.
+
+    Args:
+        costs: of this run, a value a process.
+        before: what they are held against; with `paired`, each beside the one that ran with it.
+        effect: the least change that counts, as a ratio.
+        paired: whether the two ran in turns.
+        family: cases that are judged together.
+    """
+    now, then = [math.log(cost) for cost in costs], [math.log(cost) for cost in before]
+    if paired:
+        differences = [a - b for a, b in zip(now, then, strict=True)]
+        shift = paired_shift(differences)
+        rise, fall = signed_rank(differences, "greater"), signed_rank(differences, "less")
+    else:
+        shift = unpaired_shift(now, then)
+        rise, fall = rank_sum(now, then, "greater"), rank_sum(now, then, "less")
+    alpha = _alpha(len(costs))
+    margin = math.log1p(effect)
+    made = len(costs)
+    if shift.estimate > margin and family * rise <= alpha:
+        return Judgement(Verdict.REGRESSED, shift, rise, made, decided=True, effect=effect)
+    if shift.estimate < -margin and family * fall <= alpha:
+        return Judgement(Verdict.IMPROVED, shift, fall, made, decided=True, effect=effect)
+    p = min(rise, fall)
+    if shift.high < margin and shift.low > -margin:
+        return Judgement(Verdict.PASS, shift, p, made, decided=True, effect=effect)
+    last = made >= LOOKS[-1][0]
+    # Neither a rise nor shown to be none: that no rise is left is all that a gate asks.
+    verdict = Verdict.PASS if shift.high < margin and last else Verdict.INCONCLUSIVE
+    return Judgement(verdict, shift, p, made, decided=last, effect=effect)
+
+
+def confirmed(first: Judgement, again: Judgement | None) -> Judgement:
+    """A regression that further processes do not show too is not proven."""
+    if first.verdict is not Verdict.REGRESSED or again is None:
+        return first
+    same = again.shift.estimate > math.log1p(first.effect) and again.p <= _CONFIRMING_ALPHA
+    if same:
+        return first
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        first.shift,
+        first.p,
+        first.processes + again.processes,
+        decided=True,
+        effect=first.effect,
+    )
+
+
+def in_family(judgements: Mapping[str, Judgement]) -> dict[str, Judgement]:
+    """The judgements of cases that are judged together: a rise must stand after Holm."""
+    adjusted = holm({name: one.p for name, one in judgements.items()})
+    return {
+        name: one
+        if one.verdict is not Verdict.REGRESSED or adjusted[name] <= _alpha(one.processes)
+        else Judgement(
+            Verdict.INCONCLUSIVE,
+            one.shift,
+            adjusted[name],
+            one.processes,
+            decided=True,
+            effect=one.effect,
+        )
+        for name, one in judgements.items()
+    }
+
+
+def next_look(processes: int) -> int | None:
+    """How many processes the next judgement needs; None where there is no further one."""
+    return next((count for count, _ in LOOKS if count > processes), None)
+
+
+def _alpha(processes: int) -> float:
+    """What may be spent with so many processes: that of the last look that they allow."""
+    spent = [alpha for count, alpha in LOOKS if count <= processes]
+    return spent[-1] if spent else 0.0
