@@ -21,6 +21,7 @@ from goodput.frontends.step_passes import State
 from goodput.frontends.torch_program import TorchProgram
 from goodput.measure.clock import HostClock
 
+now = time.perf_counter
 UNTIMED, TIMED = 2, 3
 """Steps after the hooks were switched, before the next switch."""
 
@@ -45,18 +46,18 @@ class Training:
         inner = self.model.forward
 
         def forward(*arguments: object) -> torch.Tensor:
-            self.entered = time.perf_counter()
+            self.entered = now()
             result = inner(*arguments)
-            self.left = time.perf_counter()
+            self.left = now()
             return result
 
         self.model.forward = forward
 
     def step(self) -> None:
         """One training step."""
-        began = time.perf_counter()
+        began = now()
         result = self.model(self.x)
-        ended = time.perf_counter()
+        ended = now()
         loss = result.square().mean()
         self.optimizer.zero_grad()
         loss.backward()
@@ -91,9 +92,9 @@ def hook_seconds(watch: TorchProgram, program: Training, steps: int) -> float:
     hook = finder._optimizer_stepped
 
     def timed(*arguments: object) -> None:
-        began = time.perf_counter()
+        began = now()
         hook(*arguments)
-        spent[0] += time.perf_counter() - began
+        spent[0] += now() - began
 
     hooks: list[float] = []
     around: dict[bool, list[float]] = {True: [], False: []}
@@ -142,9 +143,9 @@ def alternated(watch: TorchProgram, step: Callable[[], None], rounds: int) -> di
             for _ in range(UNTIMED):
                 step()
             for _ in range(TIMED):
-                began = time.perf_counter()
+                began = now()
                 step()
-                found[mode].append(time.perf_counter() - began)
+                found[mode].append(now() - began)
             watch._finder.remove()
     # Every step with the hooks on was seen, and no other.
     assert passes.seen - seen == (UNTIMED + TIMED) * rounds
