@@ -23,6 +23,9 @@ DEFAULT_TOKENS = 2048
 _CAUSAL = ("ForCausalLM", "LMHeadModel")
 """How the names of causal language models end, in transformers and in what builds on it."""
 
+_ENCODERS = frozenset({"bert-generation"})
+"""Encoders that are not trained on masked words, by their model_type."""
+
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _EXPERTS_OF_A_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "top_k_experts")
 
@@ -88,6 +91,7 @@ def _config(file: Path) -> Any:
             "transformers; count it as file.py:function"
         )
     _check_architectures(file, fields)
+    _check_causal(file, fields, config)
     return config
 
 
@@ -106,6 +110,29 @@ def _check_architectures(file: Path, fields: dict[str, Any]) -> None:
     if not any(isinstance(name, str) and name.endswith(causal) for name in named):
         raise UsageError(
             f"{file} describes a {', '.join(map(str, named))}, which is no causal language model; "
+            "count it as file.py:function"
+        )
+
+
+def _check_causal(file: Path, fields: dict[str, Any], config: Any) -> None:
+    """Whether a model of this config reads from left to right; `model_type` alone may not say so.
+
+    Raises:
+        UsageError: it is an encoder, or one with a decoder.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as NAMES
+
+    kind, way_out = fields["model_type"], ""
+    if kind in NAMES or kind in _ENCODERS:
+        flags = ("is_decoder", "causal")
+        if not any(getattr(config, flag, False) for flag in flags):
+            flag = next(flag for flag in flags if hasattr(config, flag))
+            way_out = f'an encoder, which reads both ways; if it is a decoder, add "{flag}": true'
+    if not way_out and config.is_encoder_decoder and not fields.get("architectures"):
+        way_out = "an encoder with a decoder; if it is the decoder alone, name it in architectures"
+    if way_out:
+        raise UsageError(
+            f"{file} describes a {kind}, which is no causal language model but {way_out}, else "
             "count it as file.py:function"
         )
 
