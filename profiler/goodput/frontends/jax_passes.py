@@ -22,7 +22,8 @@ class WindowTimer:
     """Clocks windows of steps, waiting for the device at their ends only.
 
     A step of JAX returns before it is done: waiting after each would take away what the program
-    gains by that. Each step of a window gets its mean.
+    gains by that. Each step of a window gets its mean; before a step of another kind a window is
+    closed though it is not full.
 
     Args:
         clock: the host's.
@@ -33,7 +34,7 @@ class WindowTimer:
 
     def __init__(self, clock: Clock, wait: Callable[[], None]) -> None:
         self._now, self._wait = clock.now, wait
-        self._steps = 0
+        self._steps = self._end = 0
         self._marks: list[tuple[int, float]] = []
 
     def start(self) -> None:
@@ -44,8 +45,17 @@ class WindowTimer:
     def mark(self) -> None:
         """Marks a boundary."""
         self._steps += 1
-        if self._steps % WINDOW == 0:
+        if self._steps >= self._end:
             self._close()
+
+    @property
+    def open_steps(self) -> int:
+        """The steps in the window so far."""
+        return self._steps - self._marks[-1][0] if self._marks else 0
+
+    def close_next(self) -> None:
+        """The next boundary ends a window."""
+        self._end = 0
 
     def seconds(self) -> list[float]:
         """The seconds of each step; those of a window are equal."""
@@ -59,6 +69,7 @@ class WindowTimer:
     def _close(self) -> None:
         self._wait()
         self._marks.append((self._steps, self._now()))
+        self._end = self._steps + WINDOW
 
 
 class JaxCounter:

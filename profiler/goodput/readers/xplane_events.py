@@ -21,7 +21,7 @@ _DEVICE = "/device:"
 _PICOSECONDS, _NANOSECONDS = 1e-12, 1e-9
 _STEP, _CALL = "step_num", "PjitFunction("
 _XLA_OPS, _CATEGORY = "XLA Ops", "hlo_category"
-_PYTHON, _CORRELATION = "python", "correlation_id"
+_WORKERS, _CORRELATION = "tf_", "correlation_id"
 _NAME, _MODULE, _PROGRAM, _LAUNCH, _RUN, _COPY, _OTHER = range(7)
 _WANTED = {
     "hlo_op": _NAME,
@@ -275,7 +275,8 @@ def host_marks(planes: list[Plane], *, launches: bool) -> HostMarks:
     for plane in planes:
         if plane.name == HOST:
             for line in plane.message.lines:
-                if launches or line.name == _PYTHON:
+                # The program's own thread is called as its command: python, goodput, pytest.
+                if launches or not line.name.startswith(_WORKERS):
                     _read_line(plane, line, marks)
     marks.steps.sort(key=lambda step: step[2])
     return marks
