@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from goodput.frontends.jax_command_buffers import CommandBuffers, device_has_them
 from goodput.frontends.jax_private import start_profile, stop_profile
 from goodput.frontends.step_instruments import Clock
 from goodput.readers.xplane_steps import BOUNDARY
@@ -116,10 +117,14 @@ class JaxProfiler:
     Args:
         folder: for the profile.
         wait: waits for all that was started.
+        functions: the jitted functions that a step calls.
     """
 
-    def __init__(self, folder: Path, wait: Callable[[], None]) -> None:
-        self._folder, self._wait = folder, wait
+    def __init__(
+        self, folder: Path, wait: Callable[[], None], functions: Callable[[], Iterable[Any]]
+    ) -> None:
+        self._folder, self._wait, self._functions = folder, wait, functions
+        self._buffers = CommandBuffers()
         self.path: Path | None = None
 
     @property
@@ -130,6 +135,8 @@ class JaxProfiler:
     def start(self) -> None:
         """Begins to record."""
         self._wait()
+        if device_has_them():
+            self._buffers.off(self._functions())
         start_profile(self._folder)
 
     def mark(self, number: int) -> None:
@@ -142,5 +149,6 @@ class JaxProfiler:
         """Ends recording; keeps the file where `keep`."""
         self._wait()
         stop_profile()
+        self._buffers.on(self._functions())
         files = sorted(self._folder.rglob("*.xplane.pb"))
         self.path = files[-1] if keep and files else None

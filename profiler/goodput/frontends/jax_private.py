@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax._src import compiler as _compiler
 from jax._src import profiler as _profiler
 from jax._src.array import ArrayImpl
 from jax._src.core import eval_trace, trace_state_strong_ref
@@ -30,6 +31,9 @@ except ImportError as error:
 
 ARRAY: Any = ArrayImpl
 """The class of arrays: to ask `isinstance` of `jax.Array` takes half a microsecond."""
+
+COMPILER: Any = _compiler
+"""The module by whose `get_compile_options` jax tells XLA how to compile."""
 
 _PYTHON_CALLS, _HOST_LEVEL = 0, 2
 _OWN: list[Path] = []

@@ -43,7 +43,7 @@ class JaxProgram:
         self._stop_after = stop_after
         self._watch = JitWatch(self._call)
         self._counter = JaxCounter(self._counted)
-        self._profiler = JaxProfiler(scratch, self._wait)
+        self._profiler = JaxProfiler(scratch, self._wait, lambda: self._main.functions)
         self._profiles = ProfileWatch(self._interrupt)
         self._main = _MainFunction(self._counted)
         self._counts: dict[Hashable, WorkPass] = {}
@@ -283,6 +283,11 @@ class _MainFunction:
             return False
         self.function = self._kept[most]
         return True
+
+    @property
+    def functions(self) -> list[Any]:
+        """All that were called."""
+        return list(self._kept.values())
 
     def _score(self, name: int) -> int:
         return self._flops[name] * self._calls[name]
