@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from goodput.capacity.profile import Capacity
 from goodput.commands.judgement import judged
-from goodput.commands.options import Keep, ReportOptions
+from goodput.commands.options import STDOUT, Keep, ReportOptions
 from goodput.commands.output import publish
 from goodput.commands.streams import tell
 from goodput.errors import GoodputError, NotMeasuredError
@@ -40,7 +43,19 @@ def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: Tex
     if outcome.recording is None:
         raise NotMeasuredError("; ".join([outcome.reason, *gathered.notes]))
     recording = combination.combined(gathered.recordings, gathered.notes)
-    path, capacity = ranks.path_of_rank(keep.path, place), None
+    path = ranks.path_of_rank(keep.path, place)
+    status = _judge(recording, path, options, keep, stream)
+    for other in outcome.others:
+        status = _judge_other(other, path, options, keep, stream) or status
+    lost = keep.is_asked and not gathered.all_saved
+    return NotMeasuredError.exit_code if lost else status
+
+
+def _judge(
+    recording: Recording, path: Path, options: ReportOptions, keep: Keep, stream: TextIO
+) -> int:
+    """Gets the roofs, saves the recording with them, and reports; the status that it deserves."""
+    capacity = None
     try:
         capacity, report = judged(
             recording,
@@ -52,8 +67,31 @@ def _report(outcome: RunOutcome, options: ReportOptions, keep: Keep, stream: Tex
     finally:
         unsaved = _save(recording, path, capacity)
     status = publish(report, options, stream)
-    lost = keep.is_asked and (unsaved or not gathered.all_saved)
-    return NotMeasuredError.exit_code if lost else status
+    return NotMeasuredError.exit_code if keep.is_asked and unsaved else status
+
+
+def _judge_other(
+    recording: Recording, path: Path, options: ReportOptions, keep: Keep, stream: TextIO
+) -> int:
+    """The same of a second framework, into files of its own: `run.jax.goodput`, `run.jax.json`.
+
+    Where the first report is alone on stdout, nothing follows it there.
+    """
+    name = recording.trace.framework
+    own = replace(
+        options, json=_beside(options.json, name), markdown=_beside(options.markdown, name)
+    )
+    silent = options.alone_on_stdout
+    with Path(os.devnull).open("w", encoding="utf-8") if silent else nullcontext(stream) as out:
+        return _judge(recording, Path(str(_beside(str(path), name))), own, keep, out)
+
+
+def _beside(place: str | None, name: str) -> str | None:
+    """A file like `place` with `name` before its suffix; None for none and for stdout."""
+    if place in {None, STDOUT} or place is None:
+        return None
+    path = Path(place)
+    return str(path.with_name(f"{path.stem}.{name}{path.suffix}"))
 
 
 def _hand_over(outcome: RunOutcome, keep: Keep, place: Place) -> None:

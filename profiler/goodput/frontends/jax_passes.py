@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from goodput.frontends.jax_command_buffers import CommandBuffers, device_has_them
 from goodput.frontends.jax_private import start_profile, stop_profile
 from goodput.frontends.step_instruments import Clock
 from goodput.readers.xplane_steps import BOUNDARY
@@ -22,7 +23,8 @@ class WindowTimer:
     """Clocks windows of steps, waiting for the device at their ends only.
 
     A step of JAX returns before it is done: waiting after each would take away what the program
-    gains by that. Each step of a window gets its mean.
+    gains by that. Each step of a window gets its mean; before a step of another kind a window is
+    closed though it is not full.
 
     Args:
         clock: the host's.
@@ -33,7 +35,7 @@ class WindowTimer:
 
     def __init__(self, clock: Clock, wait: Callable[[], None]) -> None:
         self._now, self._wait = clock.now, wait
-        self._steps = 0
+        self._steps = self._end = 0
         self._marks: list[tuple[int, float]] = []
 
     def start(self) -> None:
@@ -44,8 +46,17 @@ class WindowTimer:
     def mark(self) -> None:
         """Marks a boundary."""
         self._steps += 1
-        if self._steps % WINDOW == 0:
+        if self._steps >= self._end:
             self._close()
+
+    @property
+    def open_steps(self) -> int:
+        """The steps in the window so far."""
+        return self._steps - self._marks[-1][0] if self._marks else 0
+
+    def close_next(self) -> None:
+        """The next boundary ends a window."""
+        self._end = 0
 
     def seconds(self) -> list[float]:
         """The seconds of each step; those of a window are equal."""
@@ -59,6 +70,7 @@ class WindowTimer:
     def _close(self) -> None:
         self._wait()
         self._marks.append((self._steps, self._now()))
+        self._end = self._steps + WINDOW
 
 
 class JaxCounter:
@@ -105,10 +117,14 @@ class JaxProfiler:
     Args:
         folder: for the profile.
         wait: waits for all that was started.
+        functions: the jitted functions that a step calls.
     """
 
-    def __init__(self, folder: Path, wait: Callable[[], None]) -> None:
-        self._folder, self._wait = folder, wait
+    def __init__(
+        self, folder: Path, wait: Callable[[], None], functions: Callable[[], Iterable[Any]]
+    ) -> None:
+        self._folder, self._wait, self._functions = folder, wait, functions
+        self._buffers = CommandBuffers()
         self.path: Path | None = None
 
     @property
@@ -119,6 +135,8 @@ class JaxProfiler:
     def start(self) -> None:
         """Begins to record."""
         self._wait()
+        if device_has_them():
+            self._buffers.off(self._functions())
         start_profile(self._folder)
 
     def mark(self, number: int) -> None:
@@ -131,5 +149,6 @@ class JaxProfiler:
         """Ends recording; keeps the file where `keep`."""
         self._wait()
         stop_profile()
+        self._buffers.on(self._functions())
         files = sorted(self._folder.rglob("*.xplane.pb"))
         self.path = files[-1] if keep and files else None

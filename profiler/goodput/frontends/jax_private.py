@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax._src import compiler as _compiler
 from jax._src import profiler as _profiler
 from jax._src.array import ArrayImpl
-from jax._src.core import trace_state_clean
+from jax._src.core import eval_trace, trace_state_strong_ref
 from jax.extend import core
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
@@ -31,13 +32,21 @@ except ImportError as error:
 ARRAY: Any = ArrayImpl
 """The class of arrays: to ask `isinstance` of `jax.Array` takes half a microsecond."""
 
+COMPILER: Any = _compiler
+"""The module by whose `get_compile_options` jax tells XLA how to compile."""
+
 _PYTHON_CALLS, _HOST_LEVEL = 0, 2
 _OWN: list[Path] = []
 
 
 def tracing() -> bool:
     """Whether a function is being traced right now."""
-    return not trace_state_clean()
+    return trace_state_strong_ref.value is not eval_trace
+
+
+def compilations(function: Any) -> Callable[[], int]:
+    """Tells how many kinds of inputs a jitted function was compiled for; of a compiled one, one."""
+    return getattr(function, "_cache_size", lambda: 1)
 
 
 def profile_is_running() -> bool:

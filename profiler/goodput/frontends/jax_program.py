@@ -16,18 +16,15 @@ import jax
 from goodput.errors import typed_line
 from goodput.frontends import jax_device
 from goodput.frontends.jax_count import count_traced
+from goodput.frontends.jax_kinds import Kinds
 from goodput.frontends.jax_passes import JaxCounter, JaxProfiler, WindowTimer
-from goodput.frontends.jax_private import ARRAY, ProfileWatch, profile_is_running
+from goodput.frontends.jax_private import ProfileWatch, compilations, profile_is_running, tracing
 from goodput.frontends.jax_watch import JitWatch
 from goodput.frontends.measured import Measured
 from goodput.frontends.step_instruments import Clock, Instruments, PassOptions, ProgramEnd
 from goodput.frontends.step_kinds import describe
 from goodput.frontends.step_passes import Passes, State
 from goodput.trace.recording import WorkPass
-
-_SMALL = 8
-"""Arrays of an argument up to which their shapes tell the kind of a step; parameters have more."""
-_CONTAINERS = frozenset({tuple, list, dict})
 
 
 class JaxProgram:
@@ -46,27 +43,33 @@ class JaxProgram:
         self._stop_after = stop_after
         self._watch = JitWatch(self._call)
         self._counter = JaxCounter(self._counted)
-        self._profiler = JaxProfiler(scratch, self._wait)
+        self._profiler = JaxProfiler(scratch, self._wait, lambda: self._main.functions)
         self._profiles = ProfileWatch(self._interrupt)
         self._main = _MainFunction(self._counted)
         self._counts: dict[Hashable, WorkPass] = {}
-        self._kinds: Counter[Hashable] = Counter()
+        self._kinds = Kinds()
+        self._kind: Hashable = None
+        self._ended: Hashable = None
+        self._seen_kinds: Counter[Hashable] = Counter()
+        self._compiled = 0
         self._notes: dict[str, None] = {}
         self._tokens: int | None = None
         self._explicit = False
+        self._timed: Any = None
         self._last: Any = None
         self._failure = ""
+        self._timer = WindowTimer(clock, self._wait)
         self._passes = Passes(
             options,
             Instruments(
                 clock=clock,
-                timer=WindowTimer(clock, self._wait),
+                timer=self._timer,
                 counter=self._counter,
                 profiler=self._profiler,
-                elsewhere=self._elsewhere,
-                next_key=lambda: None,
-                undisturbed=lambda: None,
-                disturbed=lambda: None,
+                elsewhere=profile_is_running,
+                next_key=lambda: self._kind,
+                undisturbed=self._narrow,
+                disturbed=lambda: self._watch.hand_to(None),
                 done=self._done,
             ),
         )
@@ -90,7 +93,7 @@ class JaxProgram:
     def expect_explicit_steps(self) -> None:
         """From now on only `step` makes boundaries; what was found before is forgotten."""
         if not self._explicit:
-            self._explicit = True
+            self._explicit, self._timed, self._kind, self._ended = True, None, None, None
             self._passes.restart()
 
     def finish(self) -> Measured:
@@ -111,17 +114,51 @@ class JaxProgram:
 
     # What each call of a jitted function does.
 
+    def _narrow(self) -> None:
+        """Undisturbed steps begin."""
+        self._compilations = compilations(self._timed)
+        self._compiled = self._compilations()
+        self._watch.hand_to(self._undisturbed)
+
+    def _undisturbed(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call in an undisturbed step, which pays for all that stands here.
+
+        A function that is compiled for one kind of inputs, before the call and after it, was called
+        with that kind.
+        """
+        if function is not self._timed or tracing():
+            result = self._last = function(*args, **kwargs)
+            return result
+        try:
+            if self._compiled != 1:
+                self._change(self._kinds.of(args, kwargs))
+            self._passes.boundary(self._ended)
+            self._ended = self._kind
+        except Exception as error:  # noqa: BLE001 - the border with the user's program
+            self._fault(error)
+        result = self._last = function(*args, **kwargs)
+        if self._compilations() != self._compiled:
+            self._guarded(self._compiled_again, args, kwargs)
+        return result
+
+    def _change(self, kind: Hashable) -> None:
+        """The call that begins is of `kind`: a window ends before it if the last was another."""
+        if kind is not self._kind:
+            self._timer.close_next()
+            self._kind = kind
+        self._seen_kinds[kind] += 1
+
+    def _compiled_again(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The call of an undisturbed step was compiled: neither its time counts nor its window."""
+        self._compiled = self._compilations()
+        self._ended = self._kind = self._kinds.of(args, kwargs)
+        self._seen_kinds[self._kind] += 1
+        self._passes.spoil(self._timer.open_steps)
+        self._timer.close_next()
+
     def _call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # Undisturbed steps pay for all that stands here.
-        if self._passes.state is not State.WALL:
-            self._guarded(self._before, function, args, kwargs)
-        elif function is self._main.function and not self._explicit:
-            try:
-                kind = kind_of(args, kwargs)
-                self._kinds[kind] += 1
-                self._passes.boundary(kind)
-            except Exception as error:  # noqa: BLE001 - the border with the user's program
-                self._fault(error)
+        """A call in any other step."""
+        self._guarded(self._before, function, args, kwargs)
         result = self._last = function(*args, **kwargs)
         return result
 
@@ -132,12 +169,13 @@ class JaxProgram:
         if not self._explicit:
             learning = state in (State.WARMUP, State.COUNT)
             if learning and self._main.is_new(function, args, kwargs):
-                self._kinds.clear()
+                self._seen_kinds.clear()
                 self._passes.restart()
-            if function is self._main.function:
-                kind = kind_of(args, kwargs)
-                self._kinds[kind] += 1
-                self._passes.boundary(kind)
+                self._timed = self._main.function
+            if function is self._timed:
+                self._change(self._kinds.of(args, kwargs))
+                self._passes.boundary(self._ended)
+                self._ended = self._kind
         if self._passes.state is State.COUNT:
             self._counter.note(function, args, kwargs)
 
@@ -185,15 +223,15 @@ class JaxProgram:
         wait: Any = jax.block_until_ready  # untyped in jax
         wait(alive)
 
-    def _elsewhere(self) -> bool:
-        return self._passes.state is not State.PROFILE and profile_is_running()
-
     def _interrupt(self) -> None:
         self._passes.interrupt()
+        if self._passes.state is State.WALL:
+            self._passes.spoil(self._timer.open_steps)
+            self._timer.close_next()
 
     def _recompiled(self) -> str:
         """The sentence on a function that compiles again and again."""
-        kinds = self._kinds
+        kinds = self._seen_kinds
         if len(kinds) < max(3, kinds.total() // 2):
             return ""
         shown = "; ".join(describe(kind) for kind, _ in kinds.most_common(3))
@@ -246,24 +284,13 @@ class _MainFunction:
         self.function = self._kept[most]
         return True
 
+    @property
+    def functions(self) -> list[Any]:
+        """All that were called."""
+        return list(self._kept.values())
+
     def _score(self, name: int) -> int:
         return self._flops[name] * self._calls[name]
-
-
-def kind_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-    """The kind of a step by the shapes of its small inputs; those of parameters never change.
-
-    Small are arrays, and tuples, lists and dicts of a few of them.
-    """
-    parts: list[tuple[Any, Any]] = []
-    for value in (*args, *kwargs.values()) if kwargs else args:
-        kind = type(value)
-        if kind is ARRAY:
-            parts.append((value.shape, value.dtype))
-        elif kind in _CONTAINERS and len(value) <= _SMALL:
-            few: Any = value.values() if kind is dict else value
-            parts.extend((each.shape, each.dtype) for each in few if type(each) is ARRAY)
-    return (tuple(parts),)
 
 
 def _all_shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:

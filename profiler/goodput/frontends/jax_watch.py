@@ -8,37 +8,36 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import MethodType
 from typing import Any
 
 import jax
 
 from goodput.frontends.jax_private import tracing
 
+WATCHED = "_goodput_function"
+"""Where a watched function holds the jitted one."""
+
 Seen = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-class Jitted:
-    """A jitted function of the program, and what is to see its calls."""
+def watched_function(function: Any, watch: JitWatch) -> Any:
+    """A jitted function of the program whose calls `watch` sees; it has all else that one has.
 
-    def __init__(self, function: Any, watch: JitWatch) -> None:
-        functools.update_wrapper(self, function)
-        self._goodput_function, self._goodput_watch = function, watch
+    A plain function: to call an object with `__call__` takes twice as long.
+    """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the function returns."""
-        seen = self._goodput_watch.seen
+    @functools.wraps(function)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        seen = watch.seen
         if seen is None:
-            return self._goodput_function(*args, **kwargs)
-        return seen(self._goodput_function, args, kwargs)
+            return function(*args, **kwargs)
+        return seen(function, args, kwargs)
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """A method, where the function is one."""
-        return self if instance is None else MethodType(self, instance)
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else that a jitted function has: `lower`, `trace`, `clear_cache`..."""
-        return getattr(self._goodput_function, name)
+    for name in dir(function):  # `lower`, `trace`, `clear_cache`...
+        if not name.startswith("__"):
+            setattr(watched, name, getattr(function, name))
+    setattr(watched, WATCHED, function)
+    return watched
 
 
 class JitWatch:
@@ -69,9 +68,11 @@ class JitWatch:
         def watched(*args: Any, **kwargs: Any) -> Any:
             made = jit(*args, **kwargs)
             if isinstance(made, kind):
-                return Jitted(made, watch)
+                return watched_function(made, watch)
             # Without a function it is a decorator.
-            return lambda function: Jitted(made(function), watch) if callable(made) else made
+            return lambda function: (
+                watched_function(made(function), watch) if callable(made) else made
+            )
 
         @functools.wraps(call)
         def called(compiled: Any, *args: Any, **kwargs: Any) -> Any:
@@ -81,6 +82,10 @@ class JitWatch:
 
         jax.jit = watched
         compiled_class.__call__ = called
+
+    def hand_to(self, seen: Seen | None) -> None:
+        """Hands every call to `seen`, from inside of traces too; None hands them as at first."""
+        self.seen = seen or self._see
 
     def let_be(self) -> None:
         """Sees nothing more; what was made stays as it is."""

@@ -43,6 +43,9 @@ class State(Enum):
     DONE = auto()
 
 
+_WALL = State.WALL  # an enumeration is slow to be asked for its members
+
+
 class Passes:
     """Moves a program through the passes; `boundary` is called at the end of each of its steps.
 
@@ -83,9 +86,10 @@ class Passes:
 
     def boundary(self, key: Hashable) -> None:
         """One step ends and the next begins; `key` is the kind of the one that ends."""
-        if self.state is State.WALL:
-            self._tools.timer.mark()
-            self._wall.append((key, self._spoiled or self._tools.elsewhere()))
+        if self.state is _WALL:
+            tools = self._tools
+            tools.timer.mark()
+            self._wall.append((key, self._spoiled or tools.elsewhere()))
             self._spoiled = False
             self.seen += 1
             if len(self._wall) >= self._options.steps and self._wall_is_over():
@@ -113,6 +117,12 @@ class Passes:
             self.state = State.WAITING
         elif self.state is State.WALL:
             self._spoiled = True
+
+    def spoil(self, earlier: int) -> None:
+        """The undisturbed step that runs is of no use, nor the ones `earlier`, clocked with it."""
+        self._spoiled = True
+        for place in range(len(self._wall) - earlier, len(self._wall)):
+            self._wall[place] = (self._wall[place][0], True)
 
     def finish(self) -> PassResults:
         """Ends whatever runs and says what was measured."""

@@ -15,7 +15,7 @@ from goodput.device import DeviceIdentity
 from goodput.errors import NotMeasuredError
 from goodput.readers.recording_head import SCHEMA, VERSION, check_schema, content_of, not_whole
 from goodput.trace.recording import Recording
-from goodput.trace.table import Invocations, StepTime, Trace
+from goodput.trace.table import DeviceShare, Invocations, StepTime, Trace
 
 _STRING_COLUMNS = ("operator", "module", "source", "shapes", "mode", "kernel")
 
@@ -33,6 +33,7 @@ class _TraceDocument(msgspec.Struct):
     rank: int
     warnings: tuple[str, ...]
     environment: dict[str, str]
+    shares: tuple[DeviceShare, ...] = ()
 
 
 class _Document(msgspec.Struct):

@@ -22,6 +22,7 @@ from goodput.readers.hlo_work import Executed, executed
 from goodput.readers.kineto_links import Strings
 from goodput.readers.kineto_steps import NO_STEP
 from goodput.readers.xplane_events import DeviceOps, HostMarks, Op, Plane
+from goodput.readers.xplane_shares import shares_by_plane, shares_of
 from goodput.readers.xspace import parse_module, read_space
 from goodput.trace.overlap import owned_seconds
 from goodput.trace.scopes import place_in
@@ -66,28 +67,46 @@ def read(path: Path) -> Trace:
     planes = [Plane(message) for message in read_space(path).planes]
     modules = xplane_events.modules_of(planes)
     plane, warnings = _one_device(planes)
-    device = _identity(plane)
     programs = {name: program_of(parse_module(modules[name], name)) for name in modules}
-    names = frozenset(name for program in programs.values() for name in program.places)
-    ops = xplane_events.ops_of(plane, modules, names)
-    ops = _pick_rows(ops, _leaves(ops, programs))
-    if not len(ops.op):
+    on_device = xplane_events.is_device(plane)
+    marks = xplane_events.host_marks(planes, launches=on_device)
+    found = _of_plane(plane, modules, programs, marks)
+    if found is None:
         raise TraceFormatError(
             f"{path} holds no operation that XLA ran; profile calls of a jitted function with "
             "jax.profiler.trace, and wait for their results inside of it"
         )
-    named = _by_kernel_name(programs)
-    known = [_known(op, programs, named, device) for op in ops.ops]
-    on_device = xplane_events.is_device(plane)
-    marks = xplane_events.host_marks(planes, launches=on_device)
-    trace = _device_trace if on_device else _host_trace
-    found = trace(ops, known, marks)
+    others = [each for each in planes if xplane_events.is_device(each) and each is not plane]
+    if others:
+        traces = {each.name: _of_plane(each, modules, programs, marks) for each in others}
+        traces[plane.name] = found
+        known = [(name, trace) for name, trace in sorted(traces.items()) if trace is not None]
+        found = replace(found, shares=shares_by_plane(known))
     return replace(
         found,
-        device=device,
-        warnings=(*warnings, *_doubts(ops, known), *found.warnings),
+        device=_identity(plane),
+        warnings=(*warnings, *found.warnings),
         environment=_environment(planes),
     )
+
+
+def _of_plane(
+    plane: Plane,
+    modules: Mapping[str, bytes],
+    programs: Mapping[str, Program],
+    marks: HostMarks,
+) -> Trace | None:
+    """What ran on the device of one plane; None where nothing did."""
+    names = frozenset(name for program in programs.values() for name in program.places)
+    ops = xplane_events.ops_of(plane, modules, names)
+    ops = _pick_rows(ops, _leaves(ops, programs))
+    if not len(ops.op):
+        return None
+    named, device = _by_kernel_name(programs), _identity(plane)
+    known = [_known(op, programs, named, device) for op in ops.ops]
+    trace = _device_trace if xplane_events.is_device(plane) else _host_trace
+    found = trace(ops, known, marks)
+    return replace(found, warnings=(*_doubts(ops, known), *found.warnings))
 
 
 def _host_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
@@ -103,7 +122,7 @@ def _host_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
     mine = _pick_rows(ops, inside)
     columns = _columns(mine, known, strings, on_device=False)
     columns |= {"step": step[inside], "device_seconds": owned[inside]}
-    return Trace(
+    trace = Trace(
         device=None,
         framework="jax",
         steps=times,
@@ -112,6 +131,7 @@ def _host_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
         edge_seconds=float(owned[~inside].sum()),
         warnings=xplane_steps.warnings_of(steps),
     )
+    return replace(trace, shares=shares_of(trace, mine.device))
 
 
 def _device_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
@@ -159,6 +179,7 @@ def _pick_rows(ops: DeviceOps, rows: Integers | Flags) -> DeviceOps:
         line=ops.line[rows],
         launch=ops.launch[rows],
         run=ops.run[rows],
+        device=ops.device[rows],
         ops=ops.ops,
     )
 

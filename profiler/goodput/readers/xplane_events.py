@@ -21,17 +21,19 @@ _DEVICE = "/device:"
 _PICOSECONDS, _NANOSECONDS = 1e-12, 1e-9
 _STEP, _CALL = "step_num", "PjitFunction("
 _XLA_OPS, _CATEGORY = "XLA Ops", "hlo_category"
-_PYTHON, _CORRELATION = "python", "correlation_id"
-_NAME, _MODULE, _PROGRAM, _LAUNCH, _RUN, _COPY, _OTHER = range(7)
+_WORKERS, _CORRELATION = "tf_", "correlation_id"
+_NAME, _MODULE, _PROGRAM, _LAUNCH, _RUN, _COPY, _DEVICE_NUMBER, _OTHER = range(8)
 _WANTED = {
     "hlo_op": _NAME,
     "hlo_module": _MODULE,
     "program_id": _PROGRAM,
     _CORRELATION: _LAUNCH,
     "run_id": _RUN,
+    "device_ordinal": _DEVICE_NUMBER,
     "memcpy_details": _COPY,
     "memset_details": _COPY,
 }
+_COLUMNS = ("op", "line", "launch", "run", "device")
 # Distinct stats that are kept decoded.
 _MOST_STATS = 1 << 18
 _COPIES = ("Memcpy", "Memset", "__amd_rocclr_copy", "__amd_rocclr_fill")
@@ -69,6 +71,7 @@ class DeviceOps:
         line: index of the line (a stream, a thread).
         launch: the correlation of its launch, 0 without one.
         run: which run of its program, 0 where the file does not say.
+        device: the number of the device, 0 where the file does not say.
         ops: the distinct operations.
     """
 
@@ -78,6 +81,7 @@ class DeviceOps:
     line: Integers
     launch: Integers
     run: Integers
+    device: Integers
     ops: tuple[Op, ...]
 
 
@@ -170,23 +174,26 @@ class _Rows:
     """The columns of what ran, in the order of the file."""
 
     def __init__(self) -> None:
-        self._whole = {name: array("q") for name in ("op", "line", "launch", "run")}
+        self._whole = {name: array("q") for name in _COLUMNS}
         self._start, self._end = array("d"), array("d")
 
     def read(self, line: Any, number: int, wanted: AbstractSet[int], ops: _Ops) -> None:
         """Adds the events of `line` that are `wanted`."""
         place, base = ops.place, line.timestamp_ns * _NANOSECONDS
-        add_op, add_launch, add_run = (self._whole[name].append for name in ("op", "launch", "run"))
+        add_op, add_launch, add_run, add_device = (
+            self._whole[name].append for name in ("op", "launch", "run", "device")
+        )
         add_start, add_end, before = self._start.append, self._end.append, len(self._start)
         for event in line.events:
             metadata = event.metadata_id
             if metadata not in wanted:
                 continue
-            op, launch, run = place(metadata, event.stats)
+            op, launch, run, device = place(metadata, event.stats)
             start = base + event.offset_ps * _PICOSECONDS
             add_op(op)
             add_launch(launch)
             add_run(run)
+            add_device(device)
             add_start(start)
             add_end(start + event.duration_ps * _PICOSECONDS)
         self._whole["line"].extend([number] * (len(self._start) - before))
@@ -220,22 +227,22 @@ class _Ops:
         """All of them, in the order of their numbers."""
         return list(self._numbers)
 
-    def place(self, metadata: int, stats: Iterable[bytes]) -> tuple[int, int, int]:
-        """Number of the operation, correlation and run of an event."""
-        found: list[Any] = ["", "", 0, 0, 0, 0, None]
+    def place(self, metadata: int, stats: Iterable[bytes]) -> tuple[int, int, int, int]:
+        """Number of the operation, correlation, run and device of an event."""
+        found: list[Any] = ["", "", 0, 0, 0, 0, 0, None]
         decoded = self._stats
         for content in stats:
             known = decoded.get(content)
             if known is None:
                 known = self._decode(content)
             found[known[0]] = known[1]
-        name, module, program, launch, run, copied, _ = found
+        name, module, program, launch, run, copied, device, _ = found
         key = (metadata, name, module, program, copied)
         number = self._places.get(key)
         if number is None:
             op = self._op(metadata, name, module, program, copied=bool(copied))
             number = self._places[key] = self._numbers.setdefault(op, len(self._numbers))
-        return number, launch, run
+        return number, launch, run, device
 
     def _decode(self, content: bytes) -> tuple[int, Any]:
         name, value = self._plane.stat_of(content)
@@ -275,7 +282,8 @@ def host_marks(planes: list[Plane], *, launches: bool) -> HostMarks:
     for plane in planes:
         if plane.name == HOST:
             for line in plane.message.lines:
-                if launches or line.name == _PYTHON:
+                # The program's own thread is called as its command: python, goodput, pytest.
+                if launches or not line.name.startswith(_WORKERS):
                     _read_line(plane, line, marks)
     marks.steps.sort(key=lambda step: step[2])
     return marks

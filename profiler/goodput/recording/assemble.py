@@ -15,9 +15,9 @@ from goodput.formulas.hand_written import TELL_THE_MASK, told
 from goodput.readers import profiles
 from goodput.recording import ranks
 from goodput.recording.join import join
+from goodput.recording.two_counts import differences
 from goodput.trace.recording import Recording, WorkEntry, WorkPass
 from goodput.trace.table import Invocations, Trace
-from goodput.units import si
 
 if TYPE_CHECKING:
     from goodput.frontends.measured import Measured
@@ -32,9 +32,6 @@ _NO_STEP = {
     "torch": "no optimizer stepped and no top-level module was called again",
     "jax": "no function of its own that the program jitted was called again",
 }
-# A padded or a split last tile is less; recompute that XLA removed or an operator that it added is
-# more.
-_SAME_COUNT = 1e-3
 
 
 def recording_of(
@@ -74,7 +71,7 @@ def recording_of(
             *results.warnings,
             *warnings,
             *hand_written(results.work.hand_written),
-            *_two_counts(trace, measured),
+            *(differences(results.work, trace) if measured.framework == "jax" else ()),
             *results.work.told,
         ),
         environment={
@@ -203,25 +200,3 @@ def _tokens(measured: Measured) -> float | None:
     if measured.framework == "torch":
         return tokens_of(measured.results.work)
     return None if measured.tokens is None else float(measured.tokens)
-
-
-def _two_counts(trace: Trace, measured: Measured) -> tuple[str, ...]:
-    """The sentence on products that a program of JAX asks for, and those that XLA made of them."""
-    work = measured.results.work
-    if measured.framework != "jax" or not work.entries or not trace.steps:
-        return ()
-    asked, again = 0, 0
-    for entry in work.entries:
-        flops = entry.work.flops if entry.work else 0
-        asked += flops
-        again += flops if entry.phase == "recompute" else 0
-    table = trace.invocations
-    ran = float(table.flops.sum()) / len(trace.steps)
-    if abs(ran - asked) <= _SAME_COUNT * asked:
-        return ()
-    sentence = (
-        f"the jaxpr of a step holds {si(asked, 'FLOP')} of products, {si(again, 'FLOP')} of them "
-        f"recompute, and XLA runs {si(ran, 'FLOP')}: it removes what is computed twice, and adds "
-        "padding or splits of its own"
-    )
-    return (sentence,)

@@ -40,11 +40,13 @@ class RunOutcome:
         recording: None where nothing could be measured.
         exit_status: the script's own.
         reason: why there is no recording, and what to do; "" with one.
+        others: the recordings of the other frameworks, of a script that has steps of several.
     """
 
     recording: Recording | None
     exit_status: int
     reason: str = ""
+    others: tuple[Recording, ...] = ()
 
 
 def record_script(
@@ -102,6 +104,18 @@ def check(target: ScriptTarget, options: RunOptions) -> None:
         print(f"goodput: warning: {warning}", file=sys.stderr)  # noqa: T201 - before the script
 
 
+def _of_several(recording: Recording, every: list[Recording]) -> Recording:
+    """A recording that says that the program has others."""
+    framework = recording.trace.framework
+    names = (each.trace.framework for each in every)
+    others = " and ".join(name for name in names if name != framework)
+    told = (
+        f"the program has steps of {others} too, which have a report of their own: this one is of "
+        f"those of {framework}, and what else ran meanwhile is idle time in it"
+    )
+    return replace(recording, warnings=(*recording.warnings, told))
+
+
 class _Watch:
     """Measures each framework from the moment that the script imports it; nothing big before."""
 
@@ -135,7 +149,7 @@ class _Watch:
     def outcome(self, program: str, status: int) -> RunOutcome:
         """What was measured of `program`, which ended with `status`.
 
-        Of a program of two frameworks, the one whose steps were seen; of both, torch's.
+        Of a program of two frameworks, the one whose steps were seen; of both, torch's first.
         """
         if not self._runs:
             fault = "; ".join(self._faults) or _NOTHING.format(program=program)
@@ -146,15 +160,9 @@ class _Watch:
         timed = [each for each in recordings if each.wall_seconds] or recordings
         if not timed:
             return RunOutcome(None, status, "; ".join(reason for _, reason in found))
-        chosen = timed[0]
         if len(timed) > 1:
-            others = ", ".join(each.trace.framework for each in timed[1:])
-            told = (
-                f"the program has steps of {others} too: this report is of those of "
-                f"{chosen.trace.framework}"
-            )
-            chosen = replace(chosen, warnings=(*chosen.warnings, told))
-        return RunOutcome(chosen, status)
+            timed = [_of_several(each, timed) for each in timed]
+        return RunOutcome(timed[0], status, others=tuple(timed[1:]))
 
     def _attach(self, name: str, known: str) -> None:
         """An unknown version must not keep the script from running: then nothing is measured."""

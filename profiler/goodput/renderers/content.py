@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from goodput.renderers.beyond import beyond_table
+from goodput.renderers.device_rows import device_rows_table
 from goodput.renderers.devices import devices_table
 from goodput.renderers.headline import headline
 from goodput.renderers.honesty import honesty
@@ -35,6 +36,7 @@ def content_of(report: Report, now: datetime | None = None) -> Content:
         ladder_table(report),
         beyond_table(report),
         devices_table(report),
+        device_rows_table(report),
         operators_table(report),
         module_table(report),
         stated_table(report),

@@ -17,6 +17,7 @@ from goodput.report import counts, limits
 from goodput.report.bare import BareStep
 from goodput.report.beyond import beyond
 from goodput.report.costs import Bound, Costs, costs_of, group_of
+from goodput.report.device_rows import device_rows
 from goodput.report.groups import module_tree, rows_by
 from goodput.report.ladder import absent_rungs, ladder
 from goodput.report.model import NO_ROOF, Beyond, Coverage, Report, UnmodelledOperator
@@ -85,6 +86,7 @@ def _timed(recording: Recording, capacity: Capacity | None, convention: str, by:
         title=recording.program,
         beyond=_beyond(recording, convention),
         stated=stated(recording.work.entries),
+        device_rows=device_rows(trace.shares, capacity, wall),
         warnings=_warnings(recording, capacity, split.scale)
         + tuple(suspect.sentence() for suspect in above if suspect.exempt),
         errors=limits.headline_error(totals.program_goodput, capacity)

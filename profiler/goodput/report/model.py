@@ -160,6 +160,27 @@ class DeviceIdeal:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """What one of several devices did in a step.
+
+    Attributes:
+        device: its name in the profile.
+        useful_flops, executed_flops: of its products.
+        goodput: its useful seconds over the wall of the step; None without a roof for a mode. Of
+            devices that are parts of one, as virtual ones are of a CPU, against the whole one.
+        compute_seconds, communication_seconds, copy_seconds: after overlap.
+    """
+
+    device: str
+    useful_flops: float
+    executed_flops: float
+    goodput: float | None
+    compute_seconds: float
+    communication_seconds: float
+    copy_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Beyond:
     """FLOPs of a step that are executed and not useful for one cause, as they were counted."""
 
@@ -195,6 +216,7 @@ class Report:
     """Everything that is said about one recording.
 
     `devices` is what the step would take on other devices, where that was asked for.
+    `device_rows` is what each device did, where the profile is of several.
     `rows_convention` is the convention of the operators and modules where it is not the report's.
     `beyond` is what the counted step executes beyond its useful FLOPs, by cause; told under the
     exact convention alone. `stated` is what authors of kernels say of them, beside what is counted.
@@ -217,3 +239,4 @@ class Report:
     rows_convention: str = ""
     beyond: tuple[Beyond, ...] = ()
     stated: tuple[StatedKernel, ...] = ()
+    device_rows: tuple[DeviceRow, ...] = ()

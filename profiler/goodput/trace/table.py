@@ -168,6 +168,25 @@ class StepTime:
     events: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceShare:
+    """What one of several devices did in a step, as a mean.
+
+    Attributes:
+        name: of the device in the file.
+        useful_flops: by math mode.
+        executed_flops: of products, recompute with them.
+        compute_seconds, communication_seconds, copy_seconds: after overlap.
+    """
+
+    name: str
+    useful_flops: dict[str, float]
+    executed_flops: float
+    compute_seconds: float
+    communication_seconds: float
+    copy_seconds: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
     """What a reader makes of one file: steps, invocations, and what it could not place.
@@ -184,6 +203,7 @@ class Trace:
         world_size, rank: of the job, 1 and 0 when not distributed.
         warnings: sentences for the report.
         environment: versions and flags found in the file.
+        shares: what each device did, where the file is of several.
     """
 
     device: DeviceIdentity | None
@@ -198,3 +218,4 @@ class Trace:
     rank: int = 0
     warnings: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    shares: tuple[DeviceShare, ...] = ()

@@ -4,14 +4,17 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from goodput.frontends.jax_kinds import Kinds, kind_of
 from goodput.frontends.jax_passes import WindowTimer
 from goodput.frontends.jax_private import ProfileWatch, profile_is_running
-from goodput.frontends.jax_program import JaxProgram, kind_of
-from goodput.frontends.jax_watch import Jitted, JitWatch
+from goodput.frontends.jax_program import JaxProgram
+from goodput.frontends.jax_watch import WATCHED, JitWatch
 from goodput.frontends.step_instruments import PassOptions, ProgramEnd
 from goodput.frontends.step_kinds import describe
+from goodput.frontends.step_passes import State
 from goodput.measure.clock import HostClock
 from goodput.readers import xplane
 
@@ -24,7 +27,7 @@ def program(tmp_path):
     made = JaxProgram(PassOptions(steps=4, warmup=2), HostClock(), tmp_path)
     made.attach()
     yield made
-    made._detach()
+    made.finish()
 
 
 def run(step, times=40):
@@ -86,6 +89,36 @@ def test_steps_of_other_shapes_are_left_out(program):
     assert f"[{N},{N}]" in " ".join(measured.results.warnings)
 
 
+def test_a_step_is_of_the_kind_of_the_call_that_begins_it(program):
+    step = jax.jit(lambda x: x @ x / N)
+    small, large = jnp.ones((N, N)), jnp.ones((2 * N, 2 * N))
+    for n in range(90):
+        step(small if n % 3 else large)
+    measured = program.finish()
+    assert sum(e.work.flops for e in measured.results.work.entries) == PRODUCT
+    trace = xplane.read(measured.trace_path)
+    table = trace.invocations
+    numbers = [step.number for step in trace.steps]
+    for at, number in enumerate(numbers):
+        usual = number in measured.results.profiled
+        assert table.flops[table.step == at].sum() == (PRODUCT if usual else 8 * PRODUCT)
+    assert 0 < len(measured.results.profiled) < len(numbers)
+
+
+def test_a_compilation_in_undisturbed_steps_spoils_its_window(program):
+    step = jax.jit(lambda x: x @ x / N)
+    small, large = jnp.ones((N, N)), jnp.ones((2 * N, 2 * N))
+    while program._passes.state is not State.WALL:
+        step(small)
+    before = len(program._passes._wall)
+    step(large)
+    step(small)
+    step(small)
+    disturbed = [spoiled for _, spoiled in program._passes._wall[before:]]
+    # The large step, and the small one before it that shares its window, if it does.
+    assert disturbed[-2:] == [True, False]
+
+
 def test_a_function_that_compiles_at_every_step_is_told_with_its_shapes(program):
     step = jax.jit(lambda x: x @ x.T)
     for n in range(12):
@@ -100,7 +133,7 @@ def test_the_program_can_end_after_the_passes(tmp_path):
     with pytest.raises(ProgramEnd):
         run(jax.jit(lambda x: x @ x / N), times=200)
     made.finish()
-    assert not isinstance(jax.jit(lambda x: x), Jitted)
+    assert not hasattr(jax.jit(lambda x: x), WATCHED)
 
 
 def test_an_error_of_the_program_is_its_own(program):
@@ -225,3 +258,26 @@ def test_steps_get_the_mean_of_their_window_and_only_its_ends_wait():
         timer.mark()
     assert timer.seconds() == [1.75, 1.75, 3.75, 3.75, 6.5]
     assert clock.waits == 4
+
+
+def test_a_window_ends_before_it_is_full_where_it_is_told_to():
+    clock = Clock()
+    timer = WindowTimer(clock, lambda: None)
+    timer.start()
+    for seconds in (1.0, 5.0, 1.0, 2.0):
+        if seconds == 5.0 or clock.time == 6.0:
+            timer.close_next()
+        clock.time += seconds
+        timer.mark()
+    assert timer.seconds() == [3.0, 3.0, 1.0, 2.0]
+
+
+def test_kinds_are_told_apart_without_working_them_out():
+    kinds, x, y = Kinds(), jnp.ones((2, 3)), jnp.ones((4, 3))
+    batch = {"tokens": np.ones((2, 5), np.int32)}
+    first = kinds.of((x, batch), {"n": 3})
+    assert first == kind_of((x, batch), {"n": 3}) == ((((2, 3), x.dtype), ((2, 5), np.int32)),)
+    assert kinds.of((x + 1, {"tokens": np.zeros((2, 5), np.int32)}), {"n": 4}) is first
+    other = kinds.of((y, batch), {})
+    assert other != first
+    assert kinds.of((x, batch), {}) == first

@@ -175,6 +175,19 @@ def test_kernels_of_one_execution_and_of_the_next(xspace, product, tmp_path):
 LAUNCHES = ((1, 1.2), (2, 1.3), (3, 3.2), (4, 3.3), (5, 3.4))
 
 
+@pytest.mark.parametrize("thread", ["python", "goodput", "pytest"])
+def test_marks_are_found_on_the_thread_of_any_command(xspace, product, thread, tmp_path):
+    content, op = product
+    xspace.modules(jit_matmul=(7, content))
+    host = xspace.plane("/host:CPU")
+    marks = [("goodput boundary", at, 0.1, {"step_num": n}) for n, at in enumerate((1, 4, 9))]
+    host.line(thread, *marks)
+    stats = {"hlo_op": op, "hlo_module": "jit_matmul", "program_id": 7}
+    host.line("tf_XLAEigen/1", *((op, at, 0.5, stats) for at in (2, 3, 5)))
+    trace = xplane.read(xspace.write(tmp_path / "a.xplane.pb"))
+    assert trace.invocations.step.tolist() == [0, 0, 1]
+
+
 def test_a_tpu_tells_its_own_counts(xspace, product, tmp_path):
     content, op = product
     xspace.modules(jit_matmul=(7, content))
