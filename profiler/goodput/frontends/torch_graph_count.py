@@ -22,11 +22,12 @@ from goodput.frontends.torch_graph_nodes import (
     call_of,
     hidden_operator,
     is_taken_apart,
+    only_views,
     operator_of,
     recomputes,
     written_as,
 )
-from goodput.frontends.torch_graph_operators import GraphOperators
+from goodput.frontends.torch_graph_operators import GraphOperators, computes
 from goodput.frontends.torch_inductor import Buffer, CompiledGraph, Kernel
 from goodput.trace.recording import WorkEntry
 from goodput.trace.table import Phase
@@ -140,7 +141,9 @@ class GraphCount:
             return self._library_call(kernel)
         nodes = [node for node in self._own_nodes(kernel) if node not in self._called]
         parts = [part for node in nodes if (part := self._part(node, kernel)) is not None]
-        self._owned.update(nodes)
+        self._owned.update(node for node in nodes if computes(kernel, node))
+        if len(parts) == 1 and parts[0].entry.operator.startswith("triton::"):
+            return replace(parts[0].entry, kernel=kernel.name)  # the program's own, whole
         return self._fused(kernel, parts)
 
     def _library_call(self, kernel: Kernel) -> WorkEntry | None:
@@ -208,7 +211,9 @@ class GraphCount:
             call = call_of(node, self._sizes)
             found = self._operators.entry(node, kernel) if call is None else None
         except UnknownSizeError:
-            return _Part(node, self._entry(node, WorkEntry(written_as(node), "", "", "", "", None)))
+            nothing = Work() if only_views(node) else None
+            unknown = WorkEntry(written_as(node), "", "", "", "", nothing)
+            return _Part(node, self._entry(node, unknown))
         if call is not None:
             return _Part(node, self._entry(node, self._count(node, call)))
         if found is None:

@@ -177,6 +177,12 @@ def hidden_operator(node: Node) -> str:
     return ""
 
 
+def only_views(node: Node) -> bool:
+    """Whether a node only looks at a tensor in another way: nothing is done, whatever its sizes."""
+    target: Any = node.target
+    return isinstance(target, OpOverload) and target.is_view
+
+
 def _wrapper_name(target: Any) -> str:
     return str(target) if isinstance(target, HigherOrderOperator) else ""
 

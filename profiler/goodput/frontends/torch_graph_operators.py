@@ -80,11 +80,9 @@ class GraphOperators:
             node: of the graph.
             kernel: that it became; None where it is not known.
         """
-        hidden = hidden_operator(node)
-        name = hidden.removeprefix("higher_order::")
+        hidden, name = hidden_operator(node), _name_of(node)
         if name in _FLEX:
-            if kernel is not None and not kernel.is_template:
-                # It prepares what attention reads, or puts together what that wrote.
+            if kernel is not None and not computes(kernel, node):
                 return WorkEntry(hidden, "", "", "", "", Work())
             return self._flex(node, name)
         if name in _TRITON:
@@ -98,7 +96,7 @@ class GraphOperators:
     def _flex(self, node: Node, name: str) -> WorkEntry:
         self.depends_on_values = True
         mask_place, buffers_place = _FLEX[name]
-        args = list(node.args) + [()] * (buffers_place + 1 - len(node.args))
+        args: list[Any] = list(node.args) + [()] * (buffers_place + 1 - len(node.args))
         block_mask = [self._real(item) for item in args[mask_place]]
         buffers = tuple(self._real(item) for item in args[buffers_place])
         if any(buffer is None for buffer in buffers):
@@ -226,6 +224,18 @@ class GraphOperators:
             vector += work.vector_flops // each
             special += work.special // each
         return Work(vector_flops=vector, special=special)
+
+
+def computes(kernel: Kernel, node: Node) -> bool:
+    """Whether a kernel computes a node: attention is a template of inductor's own.
+
+    Others that stand for it prepare what that reads, or put together what it wrote.
+    """
+    return kernel.is_template or _name_of(node) not in _FLEX
+
+
+def _name_of(node: Node) -> str:
+    return hidden_operator(node).removeprefix("higher_order::")
 
 
 def _entry(call: Call, work: Work | None) -> WorkEntry:

@@ -281,7 +281,8 @@ def _moved(parts: list[Any]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
     for part in parts:
         for found, accesses in ((reads, part.read_writes.reads), (writes, part.read_writes.writes)):
             for access in accesses:
-                found.setdefault(access.name, []).append(access)
+                if not _only_orders(access, part):
+                    found.setdefault(access.name, []).append(access)
     inside = set(parts)
     needed = [name for name in writes if _is_needed(parts[0].scheduler, name, inside)]
     read = [name for name in reads if name not in writes]
@@ -305,11 +306,11 @@ def _buffers(names: list[str], accesses: dict[str, list[Any]]) -> tuple[Buffer, 
     graph: Any = import_module("torch._inductor.virtualized").V.graph
     found = []
     for name in names:
-        touching = [access for access in accesses[name] if not _only_orders(access)]
+        touching = accesses[name]
         buffer = graph.try_get_buffer(name)
         # What stands for a call that writes into others, or gives several, is no tensor itself.
         size = None if buffer is None else buffer.maybe_get_size()
-        if size is None or not touching:
+        if size is None:
             continue
         touched = tuple(access.get_numel() for access in touching if hasattr(access, "size"))
         whole = len(touched) < len(touching)
@@ -317,6 +318,16 @@ def _buffers(names: list[str], accesses: dict[str, list[Any]]) -> tuple[Buffer, 
     return tuple(found)
 
 
-def _only_orders(access: Any) -> bool:
-    """Whether a dependency only says what comes first."""
-    return type(access).__name__ == "WeakDep"
+def _only_orders(access: Any, part: Any) -> bool:
+    """Whether a dependency only says what comes first.
+
+    What writes into a part of an older tensor depends on all of it, and reads nothing for that.
+    """
+    kind = type(access).__name__
+    if kind != "StarDep" or part.is_template():
+        return kind == "WeakDep"
+    real: dict[str, str] = part.scheduler.mutation_real_name
+    written = {
+        real.get(name, name) for output in part.get_outputs() for name in output.get_mutations()
+    }
+    return real.get(access.name, access.name) in written

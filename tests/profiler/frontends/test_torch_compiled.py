@@ -362,20 +362,26 @@ def test_graphs_compiled_before_anybody_looked_are_told(watch):
     assert totals(work)[0] == 2 * 2 * BATCH * TOKENS * WIDTH * 64
 
 
+def caches():
+    graphs = importlib.import_module("torch._inductor.codecache").FxGraphCache
+    autograd = importlib.import_module("torch._functorch._aot_autograd.autograd_cache")
+    return (graphs, "_lookup_graph"), (autograd.AOTAutogradCache, "_lookup")
+
+
 def test_nothing_stays_behind():
     cls = torch._inductor.output_code.CompiledFxGraph
     names = ("__init__", "__call__")
     before = [getattr(cls, name) for name in names]
-    flags = torch._inductor.config.fx_graph_cache, torch._functorch.config.enable_autograd_cache
+    lookups = [vars(cls)[name] for cls, name in caches()]
     noted = torch._inductor.debug.set_kernel_post_grad_provenance_tracing
     watch = InductorWatch()
     watch.install()
-    assert not torch._inductor.config.fx_graph_cache
+    assert [getattr(cls, name)() for cls, name in caches()] == [(None, {}), None]  # find nothing
     watch.watch_calls(lambda _graph, _inputs, run: run())
     watch.remove()
     assert [getattr(cls, name) for name in names] == before
-    after = torch._inductor.config.fx_graph_cache, torch._functorch.config.enable_autograd_cache
-    assert after == flags
+    after = [vars(cls)[name] for cls, name in caches()]
+    assert [found.__func__ for found in after] == [found.__func__ for found in lookups]
     for module in ("debug", "codegen.cpp"):
         found = vars(torch._inductor.utils.sys.modules[f"torch._inductor.{module}"])
         assert found["set_kernel_post_grad_provenance_tracing"] is noted
