@@ -39,6 +39,23 @@ def counted_bodies(graph: CompiledGraph) -> Iterator[dict[str, int]]:
         graph.scope.update(originals)
 
 
+def with_launched(entries: list[WorkEntry], seen: list[WorkEntry]) -> list[WorkEntry]:
+    """The entries of one call with the Triton kernels that operators of the program's own launched.
+
+    A graph knows such an operator by its name alone; what it launches is seen when it runs.
+
+    Args:
+        entries: by the graph.
+        seen: what went through the dispatcher meanwhile.
+    """
+    launched = [entry for entry in seen if entry.operator.startswith("triton::")]
+    if not launched:
+        return entries
+    without = {entry.operator for entry in seen}
+    known = [entry for entry in entries if entry.work is not None or entry.operator in without]
+    return known + launched
+
+
 def _counting(body: Callable[..., Any], name: str, trips: dict[str, int]) -> Callable[..., Any]:
     def counting(*args: Any) -> Any:
         trips[name] += 1

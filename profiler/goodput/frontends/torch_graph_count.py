@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch.fx import Node
 
 from goodput.formulas.fusion import fused_name, fused_work, module_around
@@ -20,6 +21,7 @@ from goodput.frontends.torch_graph_nodes import (
     Sizes,
     UnknownSizeError,
     call_of,
+    given_to,
     hidden_operator,
     is_taken_apart,
     only_views,
@@ -28,7 +30,9 @@ from goodput.frontends.torch_graph_nodes import (
     written_as,
 )
 from goodput.frontends.torch_graph_operators import GraphOperators, computes
+from goodput.frontends.torch_graph_values import GraphValues
 from goodput.frontends.torch_inductor import Buffer, CompiledGraph, Kernel
+from goodput.frontends.torch_private import arguments_of
 from goodput.trace.recording import WorkEntry
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
@@ -40,6 +44,7 @@ WRITTEN_IN_CPP = "cpp_"
 # Where a reshape needs a copy, the kernels around it make that copy.
 _NO_KERNEL = frozenset({"aten::reshape"})
 _SHAPES_TOLD = 6
+_MASKS = frozenset({"attn_mask", "attn_bias"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +111,14 @@ class GraphCount:
         self._owned: set[Node] = set()
         self._called: set[Node] = set()
         self._unknown: dict[str, None] = {}
-        self._operators = GraphOperators(graph.nodes, inputs, sizes, self._work, graph.scope)
+        self._values = GraphValues(graph.nodes, inputs, sizes)
+        self._operators = GraphOperators(sizes, self._values, self._work, graph.scope)
         self.doubts = self._operators.doubts
 
     @property
     def depends_on_values(self) -> bool:
         """Whether another call with the same sizes may do something else."""
-        return self._operators.depends_on_values
+        return self._values.used
 
     def entries(self) -> list[tuple[str, WorkEntry]]:
         """One entry for each kernel call, in order, then what no kernel stands for.
@@ -215,12 +221,25 @@ class GraphCount:
             unknown = WorkEntry(written_as(node), "", "", "", "", nothing)
             return _Part(node, self._entry(node, unknown))
         if call is not None:
-            return _Part(node, self._entry(node, self._count(node, call)))
+            return _Part(node, self._entry(node, self._count(node, self._masked(node, call))))
         if found is None:
             return None
         if node in self._owned and found.work is not None:
             found = replace(found, work=Work())
         return _Part(node, self._entry(node, found))
+
+    def _masked(self, node: Node, call: NodeCall) -> NodeCall:
+        """The call with the values of its mask, where it is attention under one."""
+        args, kwargs = given_to(node)
+        for place, (name, _) in enumerate(arguments_of(call.func)):
+            if name not in _MASKS or not (name in kwargs or place < len(args)):
+                continue
+            mask = self._values.of(kwargs.get(name, args[place] if place < len(args) else None))
+            if isinstance(mask, torch.Tensor):
+                if name in kwargs:
+                    return replace(call, kwargs={**call.kwargs, name: mask})
+                return replace(call, args=(*call.args[:place], mask, *call.args[place + 1 :]))
+        return call
 
     def _work(self, call: NodeCall) -> Work | None:
         return self._counter.entry_of(call.func, call.args, call.kwargs, call.result).work

@@ -253,7 +253,9 @@ def _kernel(schedule: Any, name: str) -> Kernel | None:
         origin = schedule.get_origin_node()
         nodes = (origin,) if origin is not None else tuple(schedule.origins)
         return Kernel(name, nodes, _operator(schedule))
-    parts = [part for part in schedule if getattr(part, "node", None) is not None]
+    # A kernel over lists of tensors is scheduled as one node that holds others.
+    inner = (part for one in schedule if hasattr(one, "get_nodes") for part in one.get_nodes())
+    parts = [part for part in inner if getattr(part, "node", None) is not None]
     found: dict[Node, None] = {}
     for part in parts:
         found.update(dict.fromkeys(part.node.origins))

@@ -438,14 +438,38 @@ def test_inference_is_compiled_once_as_without_goodput(tmp_path, in_place):
     assert any(entry.compiled for entry in measured.results.work.entries)
 
 
-def test_a_mask_in_compiled_attention_is_told_and_counted_dense(watch):
+def attended(watch, attend, *inputs):
+    attend = torch.compile(attend)
+    attend(*inputs)
+    work, counter = counted(watch, lambda: attend(*inputs))
+    return totals(work), counter.compiled.told()
+
+
+@pytest.mark.parametrize("made_inside", [True, False])
+def test_a_mask_in_compiled_attention_closes_the_pairs_that_it_closes(watch, made_inside):
     query = torch.randn(1, HEADS, TOKENS, 8)
-    mask = torch.ones(TOKENS, TOKENS, dtype=torch.bool).tril()
-    attend = torch.compile(
-        lambda q, m: functional.scaled_dot_product_attention(q, q, q, attn_mask=m)
-    )
-    attend(query, mask)
-    work, counter = counted(watch, lambda: attend(query, mask))
-    assert totals(work)[0] == 2 * 2 * HEADS * TOKENS * TOKENS * 8
-    (told,) = counter.compiled.told()
+    triangle = torch.ones(TOKENS, TOKENS, dtype=torch.bool).tril()
+    lengths = torch.tensor([TOKENS - 3])
+
+    def attend(q, m, n):
+        if made_inside:
+            m = m & (torch.arange(q.shape[-2]) < n[:, None])[:, None, None]
+        return functional.scaled_dot_product_attention(q, q, q, attn_mask=m)
+
+    found, told = attended(watch, attend, query, triangle, lengths)
+    open_pairs = int(triangle.sum()) - (6 if made_inside else 0)  # of the last three keys
+    per_pair = 2 * 2 * HEADS * 8
+    assert found == (per_pair * open_pairs, per_pair * TOKENS * TOKENS)
+    assert told == ()
+
+
+def test_a_mask_that_hangs_on_a_product_is_told_and_counted_dense(watch):
+    query, weight = torch.randn(1, HEADS, TOKENS, 8), torch.randn(8, TOKENS)
+
+    def attend(q, w):
+        return functional.scaled_dot_product_attention(q, q, q, attn_mask=(q @ w) > 0)
+
+    (useful_flops, dense), (told,) = attended(watch, attend, query, weight)
+    products = 2 * HEADS * TOKENS * TOKENS * 8
+    assert useful_flops == dense == 3 * products
     assert "mask" in told

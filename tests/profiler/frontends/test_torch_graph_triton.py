@@ -12,11 +12,14 @@ from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402 - the same
 from torch.library import wrap_triton  # noqa: E402 - the same
 
 from goodput.frontends.torch_counter import WorkCounter  # noqa: E402 - the same
+from goodput.frontends.torch_graph_bodies import with_launched  # noqa: E402 - the same
 from goodput.frontends.torch_graph_count import GraphCount  # noqa: E402 - the same
 from goodput.frontends.torch_graph_nodes import Sizes  # noqa: E402 - the same
 from goodput.frontends.torch_inductor import CompiledGraph, Kernel  # noqa: E402 - the same
 from goodput.frontends.torch_places import Surroundings  # noqa: E402 - the same
+from goodput.trace.recording import WorkEntry  # noqa: E402 - the same
 from goodput.trace.table import Phase  # noqa: E402 - the same
+from goodput.work import Work  # noqa: E402 - the same
 
 
 def say(_grid, _metadata, args):
@@ -84,3 +87,15 @@ def test_a_tuned_kernel_is_counted_as_inductor_launches_it_or_by_its_first_confi
     found, doubts = count(tuned, 1100, scope={"doubling_kernel_0": launcher})
     assert found.work.vector_flops == 2 * 5 * 256
     assert doubts == []
+
+
+def test_kernels_that_an_operator_of_the_program_s_own_launches_are_counted():
+    def entry(operator, work=None):
+        return WorkEntry(operator, "forward", "", "", "", work)
+
+    product, kernel = entry("aten::mm", Work(flops=8)), entry("triton::scale", Work(vector_flops=3))
+    known = [product, entry("mine::scaled"), entry("mine::odd")]
+    # The dispatcher saw the kernel in the place of the operator; of the other only its name.
+    seen = [product, kernel, entry("mine::odd")]
+    assert with_launched(known, seen) == [product, entry("mine::odd"), kernel]
+    assert with_launched(known, [product]) == known
