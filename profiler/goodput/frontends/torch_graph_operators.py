@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from torch.fx import Node
 
 from goodput.formulas.modes import mode_of
+from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.torch_calls import spec
 from goodput.frontends.torch_graph_nodes import (
     NodeCall,
@@ -127,16 +128,14 @@ class GraphOperators:
             values[name] = _descriptor(values[name], shape)
         function, chosen, grid = self._configured(function, told["grid"], kernel)
         found = launched(function, (), {**values, **chosen}, grid)
-        self.doubts += found.warnings
         call = Call(f"triton::{found.name}", found.inputs)
+        if has_formula(call.name):
+            return _entry(call, work_of(call))
+        self.doubts += found.warnings
         entry = _entry(call, found.work)
-        return WorkEntry(
-            entry.operator,
-            "",
-            "",
-            entry.shapes,
-            found.mode or entry.mode,
-            found.work,
+        return replace(
+            entry,
+            mode=found.mode or entry.mode,
             stated_flops=found.stated.flops,
             stated_bytes=found.stated.bytes,
         )

@@ -23,7 +23,10 @@ _MOST_NODES = 256
 _MOST_ELEMENTS = 2**26
 """Elements of a tensor beyond which it is not computed."""
 
+_WRITES = "triton_kernel_wrapper_mutation"
+
 _HEAVY = PRODUCTS | {"aten::convolution", "aten::_scaled_mm", "aten::_grouped_mm"}
+_UNSET = ("aten::empty", "aten::new_empty")
 
 
 class GraphValues:
@@ -58,6 +61,8 @@ class GraphValues:
             return None
 
     def _node(self, node: Node) -> Any:
+        if _is_written(node):
+            raise _UnknownError  # which value is meant hangs on when it is read
         if node in self._known:
             return self._known[node]
         self._left -= 1
@@ -79,7 +84,8 @@ class GraphValues:
         made: Any = node.meta.get("val")
         large = isinstance(made, torch.Tensor) and self._elements(made) > _MOST_ELEMENTS
         random = torch.Tag.nondeterministic_seeded in target.tags
-        if large or random or target._schema.is_mutable or name_of(target) in _HEAVY:  # noqa: SLF001
+        name = name_of(target)
+        if large or random or name in _HEAVY or name.startswith(_UNSET):
             raise _UnknownError
         kwargs = {key: self._argument(value) for key, value in node.kwargs.items()}
         return target(*map(self._argument, node.args), **kwargs)
@@ -98,6 +104,18 @@ class GraphValues:
         if isinstance(value, list | tuple):
             return [self._argument(item) for item in value]
         return value
+
+
+def _is_written(node: Node) -> bool:
+    """Whether the graph writes into a tensor, or into what looks at it."""
+    for user in node.users:
+        target: Any = user.target
+        if isinstance(target, OpOverload):
+            if target._schema.is_mutable or (target.is_view and _is_written(user)):  # noqa: SLF001
+                return True
+        elif str(target) == _WRITES:
+            return True
+    return False
 
 
 class _UnknownError(Exception):

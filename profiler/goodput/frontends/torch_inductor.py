@@ -10,6 +10,7 @@ on; they are filled as ever, and compiled kernels stay cached.
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -314,10 +315,15 @@ def _buffers(names: list[str], accesses: dict[str, list[Any]]) -> tuple[Buffer, 
         size = None if buffer is None else buffer.maybe_get_size()
         if size is None:
             continue
-        touched = tuple(access.get_numel() for access in touching if hasattr(access, "size"))
+        touched = tuple(_elements(access) for access in touching if hasattr(access, "size"))
         whole = len(touched) < len(touching)
         found.append(Buffer(tuple(size), buffer.get_dtype(), () if whole else touched))
     return tuple(found)
+
+
+def _elements(access: Any) -> Size:
+    """The elements of an access; where data says which they are, one for each turn of its loops."""
+    return math.prod(access.size) if access.is_indirect() else access.get_numel()
 
 
 def _only_orders(access: Any, part: Any) -> bool:

@@ -66,6 +66,7 @@ class _Bound:
 
 _modules: dict[Any, Module] = {}
 _counts: dict[Any, tuple[KernelCount | None, UncountableError | None]] = {}
+_measured_counts: dict[Any, KernelCount | None] = {}
 
 
 def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Launched:
@@ -233,7 +234,7 @@ def _count(bound: _Bound) -> KernelCount:
     found, error = _counts[key]
     if error or (found and found.notes):
         # Something depends on data: on whole numbers, perhaps, that are at hand.
-        measured = _measured(bound, module, arguments)
+        measured = _measured(bound, key, module, arguments)
         if measured is not None:
             return measured
     if found is None:
@@ -251,13 +252,22 @@ def _tried(
         return None, error
 
 
-def _measured(bound: _Bound, module: Module, arguments: list[Argument]) -> KernelCount | None:
+def _measured(
+    bound: _Bound, key: Any, module: Module, arguments: list[Argument]
+) -> KernelCount | None:
     """The count with the whole numbers that tensors hold; None where they do not help."""
     memory = Memory(_whole_numbers(bound))
-    found, _ = _tried(module, bound.grid, arguments, memory)
-    if found is None or not memory.used or memory.is_stale:
+    if not memory.storages:
         return None
-    return replace(found, notes=(*found.notes, _MEASURED))
+    held = tuple((place, hash(memory.storages[place].tobytes())) for place in memory.storages)
+    if (key, held) not in _measured_counts:
+        found, _ = _tried(module, bound.grid, arguments, memory)
+        if found is not None and memory.used and not memory.is_stale:
+            found = replace(found, notes=(*found.notes, _MEASURED))
+        else:
+            found = None
+        _measured_counts[key, held] = found
+    return _measured_counts[key, held]
 
 
 def _whole_numbers(bound: _Bound) -> dict[int, Any]:

@@ -224,6 +224,49 @@ def test_fused_kernels_are_named_by_what_they_do_and_move_what_they_touch(watch)
     assert kernel.work.special == x.numel()
 
 
+def fused_bytes(watch, function, *inputs):
+    fused = torch.compile(function)
+    fused(*inputs)
+    work, _ = counted(watch, lambda: fused(*inputs))
+    moved = [entry.work for entry in work.entries if entry.compiled]
+    return sum(work.bytes_read for work in moved), sum(work.bytes_written for work in moved)
+
+
+def written_row(cache, place, row):
+    cache[place] = row * 2
+
+
+def written_slice(cache, place, row):
+    del place
+    cache[5:6] = row * 2
+
+
+def looked_up(table, place, row):
+    return table[place] + row
+
+
+def added_in_place(table, place, row):
+    del place
+    table.add_(row)
+
+
+CACHE, ROW = 1024 * 64 * 4, 64 * 4
+MOVED = {
+    "a row by its number": (written_row, (ROW + 8, ROW)),
+    "a slice": (written_slice, (ROW, ROW)),
+    "a lookup": (looked_up, (2 * ROW + 8, ROW)),
+    "in place": (added_in_place, (CACHE + ROW, CACHE)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", MOVED)
+def test_bytes_are_those_of_the_part_that_is_touched(watch, what):
+    function, moved = MOVED[what]
+    inputs = torch.zeros(1024, 64), torch.tensor([5]), torch.randn(1, 64)
+    assert fused_bytes(watch, function, *inputs) == moved
+
+
 def test_compiled_code_stays_compiled(watch):
     calls, x = [], rows()
     model = torch.compile(mlp(), backend=remembering(calls))
