@@ -48,6 +48,8 @@ class Memory:
 
     def note_write(self, address: object) -> None:
         """The kernel writes to an address."""
+        if not self.storages:
+            return
         if isinstance(address, Index):
             self.written.add(_place(address))
         else:
@@ -64,7 +66,7 @@ class Memory:
             kind: the type of the pointers.
             other: what is in the place of those that are not, where the kernel says so.
         """
-        if not isinstance(address, Index) or mask.hidden:
+        if not self.storages or not isinstance(address, Index) or mask.hidden:
             return None
         place = _place(address)
         elements = self.storages.get(place)
