@@ -13,7 +13,12 @@ from torch.fx import Node
 
 from goodput.errors import typed_line
 from goodput.frontends.torch_counter import WorkCounter
-from goodput.frontends.torch_graph_bodies import as_often, counted_bodies, with_launched
+from goodput.frontends.torch_graph_bodies import (
+    as_often,
+    counted_bodies,
+    with_launched,
+    with_measured,
+)
 from goodput.frontends.torch_graph_count import WRITTEN_IN_CPP, GraphCount, mark_of
 from goodput.frontends.torch_graph_nodes import Sizes, module_of
 from goodput.frontends.torch_inductor import CompiledGraph, InductorWatch
@@ -115,7 +120,8 @@ class CompiledCounter:
         entries, hidden = as_often(found, trips)
         if hidden:
             self.doubts[hidden] = None
-        counter.add(with_launched(entries, seen))
+        entries = with_launched(with_measured(entries, seen), seen)
+        counter.add(entries)
         self._compare(entries, seen)
         return result
 

@@ -111,6 +111,7 @@ class GraphCount:
         self._owned: set[Node] = set()
         self._called: set[Node] = set()
         self._unknown: dict[str, None] = {}
+        self._unsized: set[str] = set()
         self._values = GraphValues(graph.nodes, inputs, sizes)
         self._operators = GraphOperators(sizes, self._values, self._work, graph.scope)
         self.doubts = self._operators.doubts
@@ -183,9 +184,7 @@ class GraphCount:
         )
         work = fused_work([part.entry.work for part in parts], *in_memory)
         if work is not None:
-            self._unknown.update(
-                dict.fromkeys(p.entry.operator for p in parts if p.entry.work is None)
-            )
+            self._tell_unknown({part.entry.operator for part in parts if part.entry.work is None})
         products = [part.entry for part in parts if part.entry.work and part.entry.work.flops]
         inputs: tuple[Argument, ...] = reads if len(reads) <= _SHAPES_TOLD else (reads,)
         tensors = Call("", inputs=(*reads, *writes))
@@ -203,6 +202,15 @@ class GraphCount:
             compiled=True,
         )
 
+    def _tell_unknown(self, operators: set[str]) -> None:
+        """Parts of a kernel whose work is missing in its sum."""
+        self._unknown.update(dict.fromkeys(sorted(operators - self._unsized)))
+        if operators & self._unsized:
+            self.doubts.append(
+                f"a compiled kernel holds {', '.join(sorted(operators & self._unsized))} of sizes "
+                "that depend on data: what it computes of these is not counted"
+            )
+
     def _left(self, body: str, nodes: Iterable[Node]) -> Iterator[tuple[str, WorkEntry]]:
         """Products and convolutions that no kernel was seen for: counted all the same."""
         for node in nodes:
@@ -218,6 +226,7 @@ class GraphCount:
             found = self._operators.entry(node, kernel) if call is None else None
         except UnknownSizeError:
             nothing = Work() if only_views(node) else None
+            self._unsized.update([] if nothing else [written_as(node)])
             unknown = WorkEntry(written_as(node), "", "", "", "", nothing)
             return _Part(node, self._entry(node, unknown))
         if call is not None:

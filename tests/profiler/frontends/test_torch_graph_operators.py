@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,11 @@ importlib.import_module("torch._inductor.compile_fx")
 from torch._higher_order_ops.while_loop import while_loop  # noqa: E402 - after the skip
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention  # noqa: E402
 
-from goodput.frontends.torch_graph_bodies import as_often, counted_bodies  # noqa: E402
+from goodput.frontends.torch_graph_bodies import (  # noqa: E402
+    as_often,
+    counted_bodies,
+    with_measured,
+)
 from goodput.frontends.torch_inductor import CompiledGraph, InductorWatch  # noqa: E402
 from goodput.frontends.torch_passes import TorchCounter  # noqa: E402
 from goodput.trace.recording import WorkEntry  # noqa: E402
@@ -147,3 +152,23 @@ def test_bodies_are_the_compiled_code_s_own_again_even_after_an_error():
         interrupted()
     assert seen == [{"body": 1}]
     assert graph.scope == {"body": body}
+
+
+def test_sizes_that_depend_on_data_are_those_of_the_run():
+    unknown, product = replace(entry("aten::mm"), work=None), entry("aten::mm")
+    measured = replace(entry("aten::mm", flops=6), shapes="f32[3,1] f32[1,1]")
+    found = with_measured([product, unknown], [product, measured])
+    assert found == [product, measured]
+    assert with_measured([product, unknown], [measured]) == [product, unknown]  # which is it?
+    assert with_measured([replace(unknown, operator="mine::odd")], []) != []
+
+
+@pytest.mark.slow
+def test_rows_that_a_mask_picks_are_counted_as_they_are(watch, monkeypatch):
+    monkeypatch.setattr(torch._dynamo.config, "capture_dynamic_output_shape_ops", True)
+    weight = torch.randn(WIDTH, WIDTH)
+    compiled = torch.compile(lambda x, chosen: x[chosen] @ weight)
+    x, chosen = torch.randn(ROWS, WIDTH), torch.arange(ROWS) % 2 == 0
+    compiled(x, chosen)
+    work, _ = counted(watch, lambda: compiled(x, torch.arange(ROWS) < 3))
+    assert flops(work) == 3 * PRODUCT // ROWS
