@@ -16,7 +16,7 @@ def _floating(spec: TensorSpec) -> int:
 
 
 @formula("prims::convert_element_type", "prims::inductor_force_stride_order")
-@formula("prims::_low_memory_max_pool_offsets_to_indices")
+@formula("prims::_low_memory_max_pool_offsets_to_indices", "prims::rev")
 def copied(call: Call) -> Work:
     """A copy, in another dtype or another order; integers come of integers for free."""
     return copy((tensor(call, 0),), output(call))

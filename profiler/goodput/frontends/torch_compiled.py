@@ -13,7 +13,12 @@ from torch.fx import Node
 
 from goodput.errors import typed_line
 from goodput.frontends.torch_counter import WorkCounter
-from goodput.frontends.torch_graph_bodies import as_often, counted_bodies
+from goodput.frontends.torch_graph_bodies import (
+    as_often,
+    counted_bodies,
+    with_launched,
+    with_measured,
+)
 from goodput.frontends.torch_graph_count import WRITTEN_IN_CPP, GraphCount, mark_of
 from goodput.frontends.torch_graph_nodes import Sizes, module_of
 from goodput.frontends.torch_inductor import CompiledGraph, InductorWatch
@@ -63,8 +68,8 @@ class CompiledCounter:
             "looked, or that the program loaded from a file: their fused kernels are not counted"
         )
         masked = (
-            "attention in compiled code has a mask whose values its graph does not hold: every "
-            "pair is counted as useful even where the mask closes it"
+            "attention in compiled code has a mask that cannot be worked out from what its graph "
+            "is called with: every pair is counted as useful even where the mask closes it"
         )
         unread = self._counter is not None and self._counter.unread_masks
         return (
@@ -115,6 +120,7 @@ class CompiledCounter:
         entries, hidden = as_often(found, trips)
         if hidden:
             self.doubts[hidden] = None
+        entries = with_launched(with_measured(entries, seen), seen)
         counter.add(entries)
         self._compare(entries, seen)
         return result

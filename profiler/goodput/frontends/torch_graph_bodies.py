@@ -39,6 +39,51 @@ def counted_bodies(graph: CompiledGraph) -> Iterator[dict[str, int]]:
         graph.scope.update(originals)
 
 
+def with_launched(entries: list[WorkEntry], seen: list[WorkEntry]) -> list[WorkEntry]:
+    """The entries of one call with the Triton kernels that operators of the program's own launched.
+
+    A graph knows such an operator by its name alone; what it launches is seen when it runs.
+
+    Args:
+        entries: by the graph.
+        seen: what went through the dispatcher meanwhile.
+    """
+    launched = [entry for entry in seen if entry.operator.startswith("triton::")]
+    if not launched:
+        return entries
+    without = {entry.operator for entry in seen}
+    known = [entry for entry in entries if entry.work is not None or entry.operator in without]
+    return known + launched
+
+
+def with_measured(entries: list[WorkEntry], seen: list[WorkEntry]) -> list[WorkEntry]:
+    """The entries of one call with the sizes that only the run told: rows that a mask picks.
+
+    Args:
+        entries: by the graph, without work where a size depends on data.
+        seen: what went through the dispatcher meanwhile: calls of libraries, with their sizes.
+    """
+    unknown = {_called_as(entry) for entry in entries if entry.work is None}
+    measured: dict[str, Iterator[WorkEntry]] = {}
+    for name in unknown:
+        calls = [entry for entry in seen if entry.operator == name]
+        if len(calls) == sum(_called_as(entry) == name for entry in entries):
+            measured[name] = iter(calls)
+    found = []
+    for entry in entries:
+        call = next(measured[_called_as(entry)]) if _called_as(entry) in measured else None
+        if call is None or entry.work is not None:
+            found.append(entry)
+        else:
+            told = {name: getattr(call, name) for name in ("shapes", "mode", "work", "product")}
+            found.append(replace(entry, **told))
+    return found
+
+
+def _called_as(entry: WorkEntry) -> str:
+    return entry.kernel or entry.operator
+
+
 def _counting(body: Callable[..., Any], name: str, trips: dict[str, int]) -> Callable[..., Any]:
     def counting(*args: Any) -> Any:
         trips[name] += 1

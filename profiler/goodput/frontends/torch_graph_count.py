@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch.fx import Node
 
 from goodput.formulas.fusion import fused_name, fused_work, module_around
@@ -20,14 +21,18 @@ from goodput.frontends.torch_graph_nodes import (
     Sizes,
     UnknownSizeError,
     call_of,
+    given_to,
     hidden_operator,
     is_taken_apart,
+    only_views,
     operator_of,
     recomputes,
     written_as,
 )
-from goodput.frontends.torch_graph_operators import GraphOperators
+from goodput.frontends.torch_graph_operators import GraphOperators, computes
+from goodput.frontends.torch_graph_values import GraphValues
 from goodput.frontends.torch_inductor import Buffer, CompiledGraph, Kernel
+from goodput.frontends.torch_private import arguments_of
 from goodput.trace.recording import WorkEntry
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
@@ -39,6 +44,7 @@ WRITTEN_IN_CPP = "cpp_"
 # Where a reshape needs a copy, the kernels around it make that copy.
 _NO_KERNEL = frozenset({"aten::reshape"})
 _SHAPES_TOLD = 6
+_MASKS = frozenset({"attn_mask", "attn_bias"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +111,15 @@ class GraphCount:
         self._owned: set[Node] = set()
         self._called: set[Node] = set()
         self._unknown: dict[str, None] = {}
-        self._operators = GraphOperators(graph.nodes, inputs, sizes, self._work, graph.scope)
+        self._unsized: set[str] = set()
+        self._values = GraphValues(graph.nodes, inputs, sizes)
+        self._operators = GraphOperators(sizes, self._values, self._work, graph.scope)
         self.doubts = self._operators.doubts
 
     @property
     def depends_on_values(self) -> bool:
         """Whether another call with the same sizes may do something else."""
-        return self._operators.depends_on_values
+        return self._values.used
 
     def entries(self) -> list[tuple[str, WorkEntry]]:
         """One entry for each kernel call, in order, then what no kernel stands for.
@@ -140,7 +148,9 @@ class GraphCount:
             return self._library_call(kernel)
         nodes = [node for node in self._own_nodes(kernel) if node not in self._called]
         parts = [part for node in nodes if (part := self._part(node, kernel)) is not None]
-        self._owned.update(nodes)
+        self._owned.update(node for node in nodes if computes(kernel, node))
+        if len(parts) == 1 and parts[0].entry.operator.startswith("triton::"):
+            return replace(parts[0].entry, kernel=kernel.name)  # the program's own, whole
         return self._fused(kernel, parts)
 
     def _library_call(self, kernel: Kernel) -> WorkEntry | None:
@@ -174,9 +184,7 @@ class GraphCount:
         )
         work = fused_work([part.entry.work for part in parts], *in_memory)
         if work is not None:
-            self._unknown.update(
-                dict.fromkeys(p.entry.operator for p in parts if p.entry.work is None)
-            )
+            self._tell_unknown({part.entry.operator for part in parts if part.entry.work is None})
         products = [part.entry for part in parts if part.entry.work and part.entry.work.flops]
         inputs: tuple[Argument, ...] = reads if len(reads) <= _SHAPES_TOLD else (reads,)
         tensors = Call("", inputs=(*reads, *writes))
@@ -194,6 +202,15 @@ class GraphCount:
             compiled=True,
         )
 
+    def _tell_unknown(self, operators: set[str]) -> None:
+        """Parts of a kernel whose work is missing in its sum."""
+        self._unknown.update(dict.fromkeys(sorted(operators - self._unsized)))
+        if operators & self._unsized:
+            self.doubts.append(
+                f"a compiled kernel holds {', '.join(sorted(operators & self._unsized))} of sizes "
+                "that depend on data: what it computes of these is not counted"
+            )
+
     def _left(self, body: str, nodes: Iterable[Node]) -> Iterator[tuple[str, WorkEntry]]:
         """Products and convolutions that no kernel was seen for: counted all the same."""
         for node in nodes:
@@ -208,14 +225,30 @@ class GraphCount:
             call = call_of(node, self._sizes)
             found = self._operators.entry(node, kernel) if call is None else None
         except UnknownSizeError:
-            return _Part(node, self._entry(node, WorkEntry(written_as(node), "", "", "", "", None)))
+            nothing = Work() if only_views(node) else None
+            self._unsized.update([] if nothing else [written_as(node)])
+            unknown = WorkEntry(written_as(node), "", "", "", "", nothing)
+            return _Part(node, self._entry(node, unknown))
         if call is not None:
-            return _Part(node, self._entry(node, self._count(node, call)))
+            return _Part(node, self._entry(node, self._count(node, self._masked(node, call))))
         if found is None:
             return None
         if node in self._owned and found.work is not None:
             found = replace(found, work=Work())
         return _Part(node, self._entry(node, found))
+
+    def _masked(self, node: Node, call: NodeCall) -> NodeCall:
+        """The call with the values of its mask, where it is attention under one."""
+        args, kwargs = given_to(node)
+        for place, (name, _) in enumerate(arguments_of(call.func)):
+            if name not in _MASKS or not (name in kwargs or place < len(args)):
+                continue
+            mask = self._values.of(kwargs.get(name, args[place] if place < len(args) else None))
+            if isinstance(mask, torch.Tensor):
+                if name in kwargs:
+                    return replace(call, kwargs={**call.kwargs, name: mask})
+                return replace(call, args=(*call.args[:place], mask, *call.args[place + 1 :]))
+        return call
 
     def _work(self, call: NodeCall) -> Work | None:
         return self._counter.entry_of(call.func, call.args, call.kwargs, call.result).work

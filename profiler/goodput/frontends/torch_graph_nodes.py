@@ -159,6 +159,15 @@ def call_of(node: Node, sizes: Sizes) -> NodeCall | None:
     )
 
 
+def given_to(node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of the operator that a node calls as the graph has them, wrappers opened."""
+    name = _wrapper_name(node.target)
+    if name in _WRAPPERS:
+        _, args, kwargs, _ = _opened(name, node.args, node.kwargs, None)
+        return args, kwargs
+    return node.args, dict(node.kwargs)
+
+
 def operator_of(node: Node) -> str:
     """The name of the operator that a node calls, wrappers opened; "" where it calls none."""
     target: Any = node.target
@@ -175,6 +184,12 @@ def hidden_operator(node: Node) -> str:
         name = _wrapper_name(target)
         return "" if name in _WRAPPERS else f"higher_order::{name}"
     return ""
+
+
+def only_views(node: Node) -> bool:
+    """Whether a node only looks at a tensor in another way: nothing is done, whatever its sizes."""
+    target: Any = node.target
+    return isinstance(target, OpOverload) and target.is_view
 
 
 def _wrapper_name(target: Any) -> str:
@@ -233,8 +248,11 @@ def module_of(node: Node, names: Callable[[int], str | None], base: str) -> str:
         base: the name of the module whose compiled code runs, which may be another one than it was
             compiled for.
     """
-    told = _told(node)
-    stack: Any = told.get("nn_module_stack") or told.get("fwd_nn_module_stack") or {}
+    stack = _stack_of(node)
+    if not stack and operator_of(node) in PRODUCTS and written_as(node) not in PRODUCTS:
+        # The compiler made one of a product and a sum with another gradient, and told of the sum.
+        factors = [factor for factor in node.all_input_nodes if _stack_of(factor)]
+        stack = _stack_of(factors[-1]) if factors else stack
     found = [(names(number), path) for number, path in _levels(stack)]
     known = [name for name, _ in found if name is not None]
     if not known:
@@ -245,6 +263,14 @@ def module_of(node: Node, names: Callable[[int], str | None], base: str) -> str:
         return name
     inner = name[len(root) :].lstrip(".")
     return ".".join(word for word in (base, inner) if word)
+
+
+def _stack_of(node: Node) -> Mapping[str, Any]:
+    """The modules around a node; of a backward one, those around the forward operator."""
+    told = _told(node)
+    stack: Any = told.get("nn_module_stack") or told.get("fwd_nn_module_stack") or {}
+    found: Mapping[str, Any] = stack
+    return found
 
 
 def _is_inside(name: str, root: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from torch.fx import Node
 
 from goodput.formulas.modes import mode_of
+from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.torch_calls import spec
 from goodput.frontends.torch_graph_nodes import (
     NodeCall,
@@ -25,6 +26,7 @@ from goodput.frontends.torch_graph_nodes import (
     call_of,
     hidden_operator,
 )
+from goodput.frontends.torch_graph_values import GraphValues, attribute
 from goodput.frontends.torch_higher_order import flex_call
 from goodput.frontends.torch_inductor import Kernel
 from goodput.frontends.torch_private import storage_of
@@ -45,33 +47,23 @@ _UNREAD = "flex_attention in compiled code has a mask that is made in the graph 
 
 @dataclass(slots=True)
 class GraphOperators:
-    """Counts those operators of one graph, called with these inputs.
+    """Counts those operators of one graph in one call.
 
     Args:
-        nodes: of the graph.
-        inputs: what it is called with.
         sizes: the numbers of its symbols.
+        values: what its nodes stand for in this call.
         count: the work of an ordinary call.
         scope: the names of the compiled code.
 
     Attributes:
         doubts: sentences for the report.
-        depends_on_values: whether equal sizes do not make equal counts.
     """
 
-    nodes: Sequence[Node]
-    inputs: Sequence[Any]
     sizes: Sizes
+    values: GraphValues
     count: Callable[[NodeCall], Work | None]
     scope: Mapping[str, Any]
     doubts: list[str] = field(default_factory=list)
-    depends_on_values: bool = False
-    _given: dict[Node, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Puts the inputs beside their nodes."""
-        places = [node for node in self.nodes if node.op == "placeholder"]
-        self._given = dict(zip(places, self.inputs, strict=False))
 
     def entry(self, node: Node, kernel: Kernel | None) -> WorkEntry | None:
         """What a node does that calls one of these; None for any other node.
@@ -80,11 +72,9 @@ class GraphOperators:
             node: of the graph.
             kernel: that it became; None where it is not known.
         """
-        hidden = hidden_operator(node)
-        name = hidden.removeprefix("higher_order::")
+        hidden, name = hidden_operator(node), _name_of(node)
         if name in _FLEX:
-            if kernel is not None and not kernel.is_template:
-                # It prepares what attention reads, or puts together what that wrote.
+            if kernel is not None and not computes(kernel, node):
                 return WorkEntry(hidden, "", "", "", "", Work())
             return self._flex(node, name)
         if name in _TRITON:
@@ -96,9 +86,8 @@ class GraphOperators:
     # Attention by a mask function.
 
     def _flex(self, node: Node, name: str) -> WorkEntry:
-        self.depends_on_values = True
         mask_place, buffers_place = _FLEX[name]
-        args = list(node.args) + [()] * (buffers_place + 1 - len(node.args))
+        args: list[Any] = list(node.args) + [()] * (buffers_place + 1 - len(node.args))
         block_mask = [self._real(item) for item in args[mask_place]]
         buffers = tuple(self._real(item) for item in args[buffers_place])
         if any(buffer is None for buffer in buffers):
@@ -117,15 +106,9 @@ class GraphOperators:
         return _entry(call, work)
 
     def _real(self, value: Any) -> Any:
-        """A tensor that the graph is called with, a function of its own, a number; else None."""
-        if not isinstance(value, Node):
-            return self.sizes.number(value) if isinstance(value, torch.SymInt) else value
-        if value.op == "get_attr":
-            return _attribute(value)
-        given = self._given.get(value)
-        if given is None and isinstance(value.meta.get("val"), int | torch.SymInt):
-            return self.sizes.number(value.meta["val"])
-        return given.detach().cpu() if isinstance(given, torch.Tensor) else given
+        """A tensor on the host, a function of the graph's own, or a number; None if unknown."""
+        found = self.values.of(value)
+        return found.detach().cpu() if isinstance(found, torch.Tensor) else found
 
     # Kernels in Triton.
 
@@ -145,16 +128,14 @@ class GraphOperators:
             values[name] = _descriptor(values[name], shape)
         function, chosen, grid = self._configured(function, told["grid"], kernel)
         found = launched(function, (), {**values, **chosen}, grid)
-        self.doubts += found.warnings
         call = Call(f"triton::{found.name}", found.inputs)
+        if has_formula(call.name):
+            return _entry(call, work_of(call))
+        self.doubts += found.warnings
         entry = _entry(call, found.work)
-        return WorkEntry(
-            entry.operator,
-            "",
-            "",
-            entry.shapes,
-            found.mode or entry.mode,
-            found.work,
+        return replace(
+            entry,
+            mode=found.mode or entry.mode,
             stated_flops=found.stated.flops,
             stated_bytes=found.stated.bytes,
         )
@@ -166,6 +147,10 @@ class GraphOperators:
         found = self.sizes.value(value)
         if not isinstance(found, torch.Tensor):
             return found
+        if not (found.is_floating_point() or found.is_complex()):
+            number = self.values.of(value)
+            if isinstance(number, torch.Tensor):
+                return number  # loops and addresses may be made of what it holds
         storage = storages.setdefault(
             storage_of(found), torch.empty(0, dtype=torch.uint8, device="meta").untyped_storage()
         )
@@ -202,7 +187,7 @@ class GraphOperators:
         combine, items = node.args[:2]
         tensors: list[Any] = [self.sizes.value(item) for item in items]  # type: ignore[union-attr]
         call = Call(name, tuple(spec(tensor) for tensor in tensors))
-        body = _attribute(combine) if isinstance(combine, Node) else combine
+        body = attribute(combine) if isinstance(combine, Node) else combine
         per_element = self._per_element(body)
         if per_element is None:
             return _entry(call, None)
@@ -228,16 +213,20 @@ class GraphOperators:
         return Work(vector_flops=vector, special=special)
 
 
+def computes(kernel: Kernel, node: Node) -> bool:
+    """Whether a kernel computes a node: attention is a template of inductor's own.
+
+    Others that stand for it prepare what that reads, or put together what it wrote.
+    """
+    return kernel.is_template or _name_of(node) not in _FLEX
+
+
+def _name_of(node: Node) -> str:
+    return hidden_operator(node).removeprefix("higher_order::")
+
+
 def _entry(call: Call, work: Work | None) -> WorkEntry:
     return WorkEntry(call.name, "", "", shapes_text(call.inputs), mode_of(call), work)
-
-
-def _attribute(node: Node) -> Any:
-    """What a graph's module has under a name."""
-    found: Any = node.graph.owning_module
-    for word in str(node.target).split("."):
-        found = getattr(found, word)
-    return found
 
 
 def _descriptor(tensor: Any, told: Any) -> Any:
@@ -252,7 +241,7 @@ def _descriptor(tensor: Any, told: Any) -> Any:
 
 def _tuned(launcher: Any, configurations: Sequence[Any]) -> int | None:
     """Which of its configurations inductor's own tuner launches a kernel with; None if unknown."""
-    launchers = getattr(launcher, "launchers", ())
+    launchers: Sequence[Any] = getattr(launcher, "launchers", ())
     if len(launchers) != 1:
         return None
     chosen = launchers[0].config

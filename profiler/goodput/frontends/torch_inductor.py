@@ -10,6 +10,7 @@ on; they are filled as ever, and compiled kernels stay cached.
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -253,7 +254,9 @@ def _kernel(schedule: Any, name: str) -> Kernel | None:
         origin = schedule.get_origin_node()
         nodes = (origin,) if origin is not None else tuple(schedule.origins)
         return Kernel(name, nodes, _operator(schedule))
-    parts = [part for part in schedule if getattr(part, "node", None) is not None]
+    # A kernel over lists of tensors is scheduled as one node that holds others.
+    inner = (part for one in schedule if hasattr(one, "get_nodes") for part in one.get_nodes())
+    parts = [part for part in inner if getattr(part, "node", None) is not None]
     found: dict[Node, None] = {}
     for part in parts:
         found.update(dict.fromkeys(part.node.origins))
@@ -281,7 +284,8 @@ def _moved(parts: list[Any]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
     for part in parts:
         for found, accesses in ((reads, part.read_writes.reads), (writes, part.read_writes.writes)):
             for access in accesses:
-                found.setdefault(access.name, []).append(access)
+                if not _only_orders(access, part):
+                    found.setdefault(access.name, []).append(access)
     inside = set(parts)
     needed = [name for name in writes if _is_needed(parts[0].scheduler, name, inside)]
     read = [name for name in reads if name not in writes]
@@ -305,18 +309,33 @@ def _buffers(names: list[str], accesses: dict[str, list[Any]]) -> tuple[Buffer, 
     graph: Any = import_module("torch._inductor.virtualized").V.graph
     found = []
     for name in names:
-        touching = [access for access in accesses[name] if not _only_orders(access)]
+        touching = accesses[name]
         buffer = graph.try_get_buffer(name)
         # What stands for a call that writes into others, or gives several, is no tensor itself.
         size = None if buffer is None else buffer.maybe_get_size()
-        if size is None or not touching:
+        if size is None:
             continue
-        touched = tuple(access.get_numel() for access in touching if hasattr(access, "size"))
+        touched = tuple(_elements(access) for access in touching if hasattr(access, "size"))
         whole = len(touched) < len(touching)
         found.append(Buffer(tuple(size), buffer.get_dtype(), () if whole else touched))
     return tuple(found)
 
 
-def _only_orders(access: Any) -> bool:
-    """Whether a dependency only says what comes first."""
-    return type(access).__name__ == "WeakDep"
+def _elements(access: Any) -> Size:
+    """The elements of an access; where data says which they are, one for each turn of its loops."""
+    return math.prod(access.size) if access.is_indirect() else access.get_numel()
+
+
+def _only_orders(access: Any, part: Any) -> bool:
+    """Whether a dependency only says what comes first.
+
+    What writes into a part of an older tensor depends on all of it, and reads nothing for that.
+    """
+    kind = type(access).__name__
+    if kind != "StarDep" or part.is_template():
+        return kind == "WeakDep"
+    real: dict[str, str] = part.scheduler.mutation_real_name
+    written = {
+        real.get(name, name) for output in part.get_outputs() for name in output.get_mutations()
+    }
+    return real.get(access.name, access.name) in written

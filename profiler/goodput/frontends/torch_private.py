@@ -136,6 +136,25 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor)
 
 
+def whole_numbers_in(tensor: torch.Tensor, most: int) -> Any:
+    """All elements of a tensor's storage as an array of whole numbers; None where there are none.
+
+    None too for a tensor without memory, and for more than `most` elements.
+    """
+    values = getattr(tensor, "goodput_values", tensor)
+    dtype = tensor.dtype
+    if is_meta(values) or is_fake(type(values)) or dtype.is_floating_point or dtype.is_complex:
+        return None
+    storage = values.untyped_storage()
+    if values.is_nested or storage.nbytes() > most * values.element_size():
+        return None
+    with no_modes():
+        flat = torch.empty(0, dtype=dtype, device=values.device).set_(storage)
+        if dtype is torch.bool:
+            flat = flat.view(torch.uint8)
+        return flat.cpu().numpy().copy()
+
+
 def storage_of(tensor: torch.Tensor) -> int:
     """What is equal for tensors that share memory, also where there is none."""
     return int(tensor.untyped_storage()._cdata)

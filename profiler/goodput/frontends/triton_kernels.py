@@ -8,7 +8,7 @@ only once the program has imported Triton.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -19,17 +19,33 @@ from triton.runtime.jit import create_function_from_signature
 
 from goodput.errors import GoodputError, typed_line
 from goodput.frontends.torch_calls import argument
-from goodput.frontends.torch_private import is_tensor, plain_functions, storage_of
+from goodput.frontends.torch_private import (
+    is_tensor,
+    plain_functions,
+    storage_of,
+    whole_numbers_in,
+)
 from goodput.frontends.triton_launches import Launched, Stated
 from goodput.readers.ttir import Argument, KernelCount, TensorBlock, UncountableError, count_kernel
+from goodput.readers.ttir_machine import DataDependentError
 from goodput.readers.ttir_text import Module, parse
+from goodput.readers.ttir_values import SPACE, Memory
 from goodput.work import Argument as CallArgument
 
 _TARGET = GPUTarget("cuda", 90, 32)
 """The GPU that kernels are made ready for: one that has tensor descriptors in hardware."""
 
-_SPACE = 2**44
-"""Bytes between the addresses that storages are given."""
+_KNOWN = 2**24
+"""Elements up to which a storage of whole numbers is looked into."""
+
+_MEASURED = (
+    "what depends on data is counted with the whole numbers that its tensors hold in this launch"
+)
+
+_ADVICE = (
+    "; count it with tensors that hold these numbers, or say what it does with "
+    '@goodput.formula("triton::{}")'
+)
 
 _TOLERANCE = 0.01
 """What an author's own figures may differ by: they are often rounded, or leave a rim out."""
@@ -49,7 +65,8 @@ class _Bound:
 
 
 _modules: dict[Any, Module] = {}
-_counts: dict[Any, KernelCount | UncountableError] = {}
+_counts: dict[Any, tuple[KernelCount | None, UncountableError | None]] = {}
+_measured_counts: dict[Any, KernelCount | None] = {}
 
 
 def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Launched:
@@ -70,7 +87,8 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
             bound = _bound(inner, args, named, grid)
             count = _count(bound)
     except GoodputError as error:
-        warning = f"the Triton kernel {name} is not counted: {error}"
+        advice = _ADVICE.format(name) if isinstance(error, DataDependentError) else ""
+        warning = f"the Triton kernel {name} is not counted: {error}{advice}"
         return Launched(name, inputs, None, warnings=(*notes, warning))
     except Exception as error:  # noqa: BLE001 - the kernel is the user's own code
         warning = f"the Triton kernel {name} does not compile: {_told(error)}"
@@ -208,19 +226,72 @@ def _count(bound: _Bound) -> KernelCount:
         repr(bound.attributes),
     )
     key = (source, tuple(arguments), bound.grid)
-    found = _counts.get(key)
+    module = _modules.get(source)
+    if module is None:
+        module = _modules[source] = parse(_text(bound, passes=True))
+    if key not in _counts:
+        _counts[key] = _tried(module, bound.grid, arguments, Memory({}))
+    found, error = _counts[key]
+    if error or (found and found.notes):
+        # Something depends on data: on whole numbers, perhaps, that are at hand.
+        measured = _measured(bound, key, module, arguments)
+        if measured is not None:
+            return measured
     if found is None:
-        module = _modules.get(source)
-        if module is None:
-            module = _modules[source] = parse(_text(bound, passes=True))
-        try:
-            found = count_kernel(module, bound.grid, arguments)
-        except UncountableError as error:
-            found = error
-        _counts[key] = found
-    if isinstance(found, UncountableError):
-        raise found
+        assert error is not None  # noqa: S101 - one of the two is there
+        raise error
     return found
+
+
+def _tried(
+    module: Module, grid: tuple[int, ...], arguments: list[Argument], memory: Memory
+) -> tuple[KernelCount | None, UncountableError | None]:
+    try:
+        return count_kernel(module, grid, arguments, memory), None
+    except UncountableError as error:
+        return None, error
+
+
+def _measured(
+    bound: _Bound, key: Any, module: Module, arguments: list[Argument]
+) -> KernelCount | None:
+    """The count with the whole numbers that tensors hold; None where they do not help."""
+    memory = Memory(_whole_numbers(bound))
+    if not memory.storages:
+        return None
+    held = tuple((place, hash(memory.storages[place].tobytes())) for place in memory.storages)
+    if (key, held) not in _measured_counts:
+        found, _ = _tried(module, bound.grid, arguments, memory)
+        if found is not None and memory.used and not memory.is_stale:
+            found = replace(found, notes=(*found.notes, _MEASURED))
+        else:
+            found = None
+        _measured_counts[key, held] = found
+    return _measured_counts[key, held]
+
+
+def _whole_numbers(bound: _Bound) -> dict[int, Any]:
+    """What the storages of the tensors of whole numbers hold, by place."""
+    found: dict[int, Any] = {}
+    storages: dict[int, int] = {}
+    for name, kind in bound.signature.items():
+        for tensor in _tensors(kind, bound.values[name]):
+            place = storages.setdefault(storage_of(tensor), len(storages) + 1)
+            values = whole_numbers_in(tensor, _KNOWN)
+            if values is not None:
+                found[place] = values
+    return found
+
+
+def _tensors(kind: Any, value: Any) -> Iterator[Any]:
+    """The tensors of an argument, in the order in which they are given addresses."""
+    if isinstance(kind, tuple):
+        for part, item in zip(kind, value, strict=True):
+            yield from _tensors(part, item)
+    elif kind.startswith(("*", "tensordesc")):
+        tensor = value if is_tensor(value) else getattr(value, "base", None)
+        if is_tensor(tensor):
+            yield tensor
 
 
 def _text(bound: _Bound, *, passes: bool) -> str:
@@ -279,7 +350,7 @@ def _address(value: Any, storages: dict[int, int]) -> int:
     if tensor is None or not is_tensor(tensor):
         return int(value.data_ptr())
     place = storages.setdefault(storage_of(tensor), len(storages) + 1)
-    return place * _SPACE + int(tensor.storage_offset()) * int(tensor.element_size())
+    return place * SPACE + int(tensor.storage_offset()) * int(tensor.element_size())
 
 
 def _stated(bound: _Bound, count: KernelCount) -> tuple[Stated, list[str]]:

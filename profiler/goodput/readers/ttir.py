@@ -24,6 +24,7 @@ from goodput.readers.ttir_memory import descriptor_type
 from goodput.readers.ttir_products import Data
 from goodput.readers.ttir_text import Module, Type, item_bits, parse
 from goodput.readers.ttir_traffic import Traffic
+from goodput.readers.ttir_values import Memory
 from goodput.work import Work
 
 __all__ = ["Argument", "KernelCount", "TensorBlock", "UncountableError", "count_kernel", "parse"]
@@ -96,7 +97,10 @@ class KernelCount:
 
 
 def count_kernel(
-    module: Module | str, grid: Sequence[int], arguments: Sequence[Argument]
+    module: Module | str,
+    grid: Sequence[int],
+    arguments: Sequence[Argument],
+    memory: Memory | None = None,
 ) -> KernelCount:
     """What a launch of a kernel over `grid` does.
 
@@ -105,6 +109,7 @@ def count_kernel(
         grid: programs along x, y and z; what is missing is 1.
         arguments: a value for each argument of the kernel in the text, in order; the sizes and
             strides that follow a descriptor there are taken from the descriptor.
+        memory: whole numbers in memory that are known, and told afterwards whether they were used.
 
     Raises:
         UncountableError: the kernel does something that cannot be counted.
@@ -114,12 +119,12 @@ def count_kernel(
     kernel = parse(module) if isinstance(module, str) else module
     whole = (*grid, 1, 1)[:3]
     traffic = Traffic(), Traffic()
-    total = KernelCount()
+    total, known = KernelCount(), memory or Memory({})
     for first in range(0, math.prod(whole), _PART):
         numbers = np.arange(first, min(first + _PART, math.prod(whole)), dtype=np.int64)
         across, deep = whole[0], whole[0] * whole[1]
         places = (numbers % across, numbers // across % whole[1], numbers // deep)
-        machine = Machine(kernel, (_HANDLERS, CONTROL), places, whole, traffic)
+        machine = Machine(kernel, (_HANDLERS, CONTROL), places, whole, traffic, known)
         machine.run(kernel.kernel, _values(kernel, arguments))
         total = _added(total, machine)
     return _with_traffic(total, *traffic)

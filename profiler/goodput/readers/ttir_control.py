@@ -11,6 +11,7 @@ import numpy as np
 from goodput.readers.ttir_index import Array, Index
 from goodput.readers.ttir_machine import (
     Control,
+    DataDependentError,
     Machine,
     UncountableError,
     Value,
@@ -62,7 +63,7 @@ def _bound(op: Operation, value: Value) -> Array:
     if isinstance(value, Index):
         return value.scalar
     cause = value.cause if isinstance(value, Data) else ""
-    raise UncountableError(op.name, f"how often it runs depends on data ({cause or 'computed'})")
+    raise DataDependentError(op.name, f"how often it runs depends on data ({cause or 'computed'})")
 
 
 def _while(machine: Machine, op: Operation, env: dict[str, Value]) -> Sequence[Value]:

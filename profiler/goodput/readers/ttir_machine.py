@@ -20,6 +20,7 @@ from goodput.readers.ttir_index import EVERY, Array, Index, Mask
 from goodput.readers.ttir_products import Data, Products, joined
 from goodput.readers.ttir_text import Block, Function, Module, Operation
 from goodput.readers.ttir_traffic import Traffic
+from goodput.readers.ttir_values import Memory
 
 MOST_STEPS = 4_000_000
 """Operations that are gone through before a kernel is given up: some seconds of them."""
@@ -31,6 +32,10 @@ class UncountableError(UsageError):
     def __init__(self, operation: str, reason: str) -> None:
         super().__init__(f"{operation}: {reason}")
         self.operation = operation
+
+
+class DataDependentError(UncountableError):
+    """What it does depends on numbers in memory that nobody told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +91,8 @@ class Machine:
             with regions, which run in all the values around them.
         places: the number of each program along x, y and z.
         grid: the size of the whole grid.
-        reads, writes: what the kernel touches.
+        traffic: what the kernel reads and writes.
+        memory: whole numbers that it reads, as far as they are known.
     """
 
     def __init__(
@@ -96,11 +102,13 @@ class Machine:
         places: Sequence[Array],
         grid: Sequence[int],
         traffic: tuple[Traffic, Traffic],
+        memory: Memory,
     ) -> None:
         self.programs = len(places[0])
         self.places = tuple(p[:1] if (p == p[0]).all() else p for p in places)
         self.grid = tuple(grid)
         self.reads, self.writes = traffic
+        self.memory = memory
         self.tally = Tally()
         self.products = Products(self.programs)
         self.active: Array = EVERY
@@ -241,7 +249,7 @@ def decided(value: Value, op: Operation) -> Array:
         found: Array = value.scalar != 0
         return found
     cause = value.hidden if isinstance(value, Mask) else getattr(value, "cause", "")
-    raise UncountableError(op.name, f"what it does depends on data ({cause or 'computed'})")
+    raise DataDependentError(op.name, f"what it does depends on data ({cause or 'computed'})")
 
 
 def merged_all(active: Array, new: Sequence[Value], old: Sequence[Value]) -> list[Value]:

@@ -11,6 +11,7 @@ import numpy as np
 from goodput.readers.ttir_index import Index, Mask, constant, tile
 from goodput.readers.ttir_machine import (
     PURE,
+    DataDependentError,
     Descriptor,
     Handler,
     Machine,
@@ -40,6 +41,8 @@ def _touch(
     issued = item * spread(
         count(mask, kind.shape, machine.programs), machine.active, machine.running
     )
+    if writes:
+        machine.memory.note_write(address)
     if mask.hidden:
         machine.tally.notes.add(HIDDEN.format(mask.hidden))
     if isinstance(address, Index):
@@ -81,7 +84,8 @@ def _load(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequence[
     kind = op.takes[0]
     mask = _mask(values, 1, kind.shape)
     machine.tally.loaded += _touch(machine, values[0], mask, kind, reads=True, writes=False)
-    return (_loaded(mask),)
+    number = machine.memory.load(values[0], mask, kind, values[2:])
+    return (_loaded(mask) if number is None else number,)
 
 
 def _store(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
@@ -130,7 +134,7 @@ def _descriptor(_: Machine, op: Operation, values: Sequence[Value]) -> Sequence[
     rank = len(block.shape)
     numbers = [v for v in values if isinstance(v, Index)]
     if len(numbers) != 1 + 2 * rank:
-        raise UncountableError(op.name, "its sizes or strides depend on data")
+        raise DataDependentError(op.name, "its sizes or strides depend on data")
     item = max(1, item_bits(block.element) // 8)
     base, sizes, strides = numbers[0], numbers[1 : 1 + rank], numbers[1 + rank :]
     return (Descriptor(base, tuple(sizes), tuple(strides), block.shape, item),)
@@ -160,7 +164,7 @@ def _parted(op: Operation, values: Sequence[Value]) -> tuple[Descriptor, list[Va
     """The descriptor of an access and where in it the block begins."""
     descriptor = values[0]
     if not isinstance(descriptor, Descriptor):
-        raise UncountableError(op.name, "which descriptor it uses depends on data")
+        raise DataDependentError(op.name, "which descriptor it uses depends on data")
     found = re.search(r"(%[\w$.\-#]+)\[([^\]]*)\]", op.text)
     names = re.findall(r"%[\w$.\-]+(?:#\d+)?", found[2]) if found else []
     by_name = dict(zip(op.operands, values, strict=True))
@@ -206,6 +210,8 @@ def _unplaced(
     kind = op.takes[-1] if writes and not op.gives else op.type
     shape = kind.shape or descriptor.block
     issued = math.prod(shape) * descriptor.item_bytes * machine.running
+    if writes:
+        machine.memory.note_write(descriptor.base)
     machine.tally.notes.add(UNPLACED.format(op.name))
     machine.tally.unplaced_read += issued if reads else 0
     machine.tally.unplaced_written += issued if writes else 0

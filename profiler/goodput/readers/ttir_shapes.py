@@ -197,19 +197,43 @@ def _dot(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequence[V
     return (_product(machine, op, (left, right, total), (rows, columns, depth)),)
 
 
+_SCALED = re.compile(
+    r"tt\.dot_scaled (%[\w$.\-#]+)(?: scale %[\w$.\-#]+)?, (%[\w$.\-#]+)(?: scale %[\w$.\-#]+)?, "
+    r"(%[\w$.\-#]+)"
+)
+
+
 def _dot_scaled(machine: Machine, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    """Elements of 4 bits lie two a byte along the depth, so the unpacked operand is the measure."""
-    result = op.type.shape
-    rows, columns = result[-2:]
-    packed = [bool(re.search(rf"\b{side} = e2m1", op.text)) for side in ("lhs", "rhs")]
-    tiles = [kind.shape for kind in op.takes if len(kind.shape) == len(result)]
-    depth = tiles[0][-1] * (2 if packed[0] and "lhs_k_pack = false" not in op.text else 1)
+    """A product of elements with a scale for each group of them."""
+    found = _SCALED.match(op.text)
+    if found is None:
+        raise UncountableError(op.name, f"its operands cannot be read: {op.text}")
+    by_name = dict(zip(op.operands, values, strict=True))
     for value in values:
         _data(value).use()
-    total = next((v for v in reversed(values) if _data(v).constant is not None), None)
-    nothing = Data()
-    given = (nothing, nothing, nothing if total is None else _data(total))
-    return (_product(machine, op, given, (rows, columns, depth)),)
+    left, right, total = (_data(by_name[name]) for name in found.groups())
+    shapes = dict(zip(op.operands, (kind.shape for kind in op.takes), strict=False))
+    tile = shapes.get(found[1], op.takes[0].shape)
+    along = "lhs_k_pack = false" not in op.text
+    depth = tile[-1] * (2 if "lhs = e2m1" in op.text and along else 1)
+    operands = (_unpacked(op, "lhs", left, axis=1), _unpacked(op, "rhs", right, axis=0), total)
+    rows, columns = op.type.shape[-2:]
+    return (_product(machine, op, operands, (rows, columns, depth)),)
+
+
+def _unpacked(op: Operation, side: str, operand: Data, axis: int) -> Data:
+    """An operand element by element: those of 4 bits lie two a byte, along the depth or across."""
+    mask = operand.valid
+    if f"{side} = e2m1" not in op.text or mask is None or len(mask.shape) >= _BATCHED:
+        return operand
+    axis = 1 - axis if f"{side}_k_pack = false" in op.text else axis
+    old = mask.shape
+    new = tuple(size * (1 + (place == axis)) for place, size in enumerate(old))
+
+    def repeated(values: Array) -> Array:
+        return np.repeat(np.broadcast_to(values, (len(values), *old)), 2, axis + 1)
+
+    return replace(operand, valid=masked("unpack", (mask,), repeated, new, axis))
 
 
 def _data(value: Value) -> Data:

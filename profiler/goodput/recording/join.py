@@ -6,7 +6,7 @@ Pure: two recorded passes in, one trace out.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +28,8 @@ from goodput.trace.table import (
 _LIST = "tensors)"
 # The percentile of steps that other processes left alone.
 _QUIET = 10
+_TRITON = "triton::"
+"""Kernels that the program launches itself: in a trace they have their own names alone."""
 _RECOMPUTE = Phase.RECOMPUTE.name.lower()
 _PLACE_COLUMNS = ("phase", "module", "operator", "shapes", "link")
 
@@ -79,19 +81,15 @@ def _without_aborted(trace: Trace, work: WorkPass) -> Trace:
 
 
 def _with_counted_work(trace: Trace, work: WorkPass, *, compare: bool) -> Trace:
-    counted: dict[str, list[WorkEntry]] = defaultdict(list)
-    for entry in work.entries:
-        counted[entry.kernel or entry.operator].append(entry)
+    counted = _counted(work.entries)
     columns = {
         name: getattr(trace.invocations, name).copy()
         for name in (*WORK_COLUMNS, "modelled", "mode", *_PLACE_COLUMNS)
     }
     strings = {text: index for index, text in enumerate(trace.strings)}
     warnings = list(trace.warnings)
-    for operator, rows in _rows_by_operator(trace).items():
-        entries = counted.get(operator, [])
-        if not entries:
-            continue
+    for operator, rows in _rows_of(trace, counted).items():
+        entries = counted[operator]
         aligned = _aligned(trace, rows, entries)
         if aligned is None:
             if not trace.invocations.modelled[rows].all():
@@ -107,6 +105,31 @@ def _with_counted_work(trace: Trace, work: WorkPass, *, compare: bool) -> Trace:
         _take(columns, strings, rows, entries, aligned)
     table = replace(trace.invocations, **columns)
     return replace(trace, invocations=table, strings=tuple(strings), warnings=tuple(warnings))
+
+
+def _counted(entries: Sequence[WorkEntry]) -> dict[str, list[WorkEntry]]:
+    """The counted calls by what a trace calls them; kernels in Triton by both of their names."""
+    found: dict[str, list[WorkEntry]] = defaultdict(list)
+    for entry in entries:
+        found[entry.kernel or entry.operator].append(entry)
+        if entry.kernel and entry.operator.startswith(_TRITON):
+            found[entry.operator].append(entry)
+    return found
+
+
+def _rows_of(trace: Trace, counted: Mapping[str, list[WorkEntry]]) -> dict[str, Integers]:
+    """The rows of each name that was counted: of an operator, or of a kernel that is launched."""
+    kernels = trace.invocations.kernel
+    found: dict[str, list[Integers]] = defaultdict(list)
+    for operator, rows in _rows_by_operator(trace).items():
+        if operator in counted:
+            found[operator].append(rows)
+            continue
+        for kernel in np.unique(kernels[rows]).tolist():
+            name = f"{_TRITON}{trace.strings[kernel]}"
+            if name in counted:
+                found[name].append(rows[kernels[rows] == kernel])
+    return {name: np.sort(np.concatenate(rows)) for name, rows in found.items()}
 
 
 def _rows_by_operator(trace: Trace) -> dict[str, Integers]:
@@ -159,7 +182,8 @@ def _take(
     """Writes the counted work over rows without any, and over rows whose shapes hide a mask."""
     for row, position in zip(rows.tolist(), aligned.tolist(), strict=True):
         entry = entries[position]
-        if entry.compiled:
+        alone = columns["link"][row] == Link.NONE and entry.operator.startswith(_TRITON)
+        if entry.compiled or alone:
             _take_place(columns, strings, row, entry)
         if entry.work is None:
             continue

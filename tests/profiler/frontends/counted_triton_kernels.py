@@ -246,6 +246,126 @@ def transposed(x, y, rows, columns, block: tl.constexpr):
     tl.store(y + column[:, None] * rows + row[None, :], tl.trans(values), mask=other)
 
 
+@triton.jit
+def scaled_product(  # noqa: PLR0913, PLR0917 - a kernel has no other way to be told
+    a, b, c, scale_a, scale_b, m, n, k,
+    rows: tl.constexpr, columns: tl.constexpr, depth: tl.constexpr, packed: tl.constexpr,
+    kind: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0) * rows + tl.arange(0, rows)
+    column = tl.program_id(1) * columns + tl.arange(0, columns)
+    inner = tl.arange(0, depth // packed)
+    groups = tl.arange(0, depth // 32)
+    total = tl.zeros((rows, columns), tl.float32)
+    for start in range(0, k // packed, depth // packed):
+        at = start + inner
+        group = start * packed // 32 + groups
+        x_in = (row[:, None] < m) & (at[None, :] < k // packed)
+        y_in = (at[:, None] < k // packed) & (column[None, :] < n)
+        x = tl.load(a + row[:, None] * (k // packed) + at[None, :], mask=x_in, other=0)
+        y = tl.load(b + at[:, None] * n + column[None, :], mask=y_in, other=0)
+        s_in = (row[:, None] < m) & (group[None, :] < k // 32)
+        t_in = (column[:, None] < n) & (group[None, :] < k // 32)
+        s = tl.load(scale_a + row[:, None] * (k // 32) + group[None, :], mask=s_in, other=0)
+        t = tl.load(scale_b + column[:, None] * (k // 32) + group[None, :], mask=t_in, other=0)
+        total = tl.dot_scaled(x, s, kind, y, t, kind, total)
+    inside = (row[:, None] < m) & (column[None, :] < n)
+    tl.store(c + row[:, None] * n + column[None, :], total, mask=inside)
+
+
+@triton.jit
+def blended(a, b):
+    return a * 0.5 + b
+
+
+@triton.jit
+def custom_scan(x, y, rows, columns, block: tl.constexpr):
+    row = tl.program_id(0)
+    at = tl.arange(0, block)
+    values = tl.load(x + row * columns + at, mask=at < columns, other=0.0)
+    scanned = tl.associative_scan(values, 0, blended)
+    tl.store(y + row * columns + at, scanned, mask=at < columns * (row < rows))
+
+
+@triton.jit
+def custom_reduction(x, y, rows, columns, block: tl.constexpr):
+    row = tl.program_id(0)
+    at = tl.arange(0, block)
+    values = tl.load(x + row * columns + at, mask=at < columns, other=0.0)
+    tl.store(y + row, tl.reduce(values, 0, blended) + tl.argmax(values, 0), mask=row < rows)
+
+
+@triton.jit
+def atomics(x, y, locks, size, block: tl.constexpr):
+    at = tl.program_id(0) * block + tl.arange(0, block)
+    values = tl.load(x + at, mask=at < size)
+    tl.atomic_add(y + at % 7, values, mask=at < size)
+    tl.atomic_max(locks + at % 5, at, mask=at < size)
+    tl.atomic_xchg(locks + 5, 3)
+    tl.atomic_cas(locks + 6 + tl.program_id(0), 0, 1)
+
+
+@triton.jit
+def faded_sum(a, b, factor):
+    return (a + b) * factor
+
+
+@triton.jit
+def twice_faded(a, b, factor):
+    for _ in range(2):
+        a = faded_sum(a, b, factor)
+    return a
+
+
+@triton.jit
+def loops_in_loops(x, y, size, factor, block: tl.constexpr):
+    pid = tl.program_id(0)
+    at = tl.arange(0, block)
+    total = tl.zeros((block,), tl.float32)
+    for outer in range(pid + 1):
+        left = size
+        while left > outer:
+            total = twice_faded(total, tl.load(x + at, mask=at < left, other=0.0), factor)
+            left = left // 3
+            if left % 2 == 1:
+                total = tl.exp2(total)
+    tl.store(y + pid * block + at, total)
+
+
+@triton.jit
+def sorted_rows(x, y, rows, columns, block: tl.constexpr):
+    row = tl.program_id(0)
+    at = tl.arange(0, block)
+    inside = at < columns * (row < rows)
+    values = tl.load(x + row * columns + at, mask=inside, other=0.0)
+    tl.store(y + row * block + at, tl.sort(values))
+
+
+@triton.jit
+def by_lengths(x, y, lengths, many, block: tl.constexpr):
+    pid = tl.program_id(0)
+    length = tl.load(lengths + pid) * (many * pid + 5)
+    total = tl.zeros((block,), tl.float32)
+    for first in range(0, length, block):
+        at = first + tl.arange(0, block)
+        total += tl.load(x + at, mask=at < length, other=0.0)
+    left = length
+    while left > 0:
+        total = total * 2.0
+        left -= 3 * tl.load(lengths + pid)
+    tl.store(y + pid * block + tl.arange(0, block), total)
+
+
+@triton.jit
+def paged(x, y, table, pages, block: tl.constexpr):
+    pid = tl.program_id(0)
+    total = tl.zeros((block,), tl.float32)
+    for page in range(pages):
+        row = tl.load(table + pid * pages + page) * (pid + page)
+        total += tl.load(x + row * block + tl.arange(0, block))
+    tl.store(y + pid * block + tl.arange(0, block), total)
+
+
 @dataclass(frozen=True)
 class Launch:
     """A launch to count.
@@ -272,6 +392,15 @@ def _product(kernel, m, n, k, tile, grid, result="float16", **constants):
     if kernel is masked_product:
         numbers |= {"stride_a": k, "stride_b": n, "stride_c": n}
     return Launch(kernel, grid, tensors, numbers, names)
+
+
+def _scaled(m, n, k, tile, grid, packed, kind):
+    tensors = {"a": ("uint8", m * k // packed), "b": ("uint8", n * k // packed)}
+    tensors |= {"c": ("float32", m * n)}
+    tensors |= {"scale_a": ("uint8", m * k // 32), "scale_b": ("uint8", n * k // 32)}
+    names = dict(zip(("rows", "columns", "depth"), tile, strict=True))
+    constants = names | {"packed": packed, "kind": kind}
+    return Launch(scaled_product, grid, tensors, {"m": m, "n": n, "k": k}, constants)
 
 
 def _rows(kernel, grid, elements, numbers, block, more=()):
@@ -303,4 +432,30 @@ LAUNCHES = {
     "while": _rows(halving, (5,), 5 * 64, {"size": 50}, 64),
     "nested function": _rows(nested, (6,), 60, {"size": 60, "factor": 3.0}, 1),
     "transposed": _rows(transposed, (4, 3), 60 * 40, {"rows": 60, "columns": 40}, 16),
+    "scaled product": _scaled(100, 70, 96, (64, 64, 64), (2, 2), 1, "e4m3"),
+    "scaled product in four bits": _scaled(100, 70, 192, (64, 64, 128), (2, 2), 2, "e2m1"),
+    "custom scan": _rows(custom_scan, (3,), 3 * 50, {"rows": 3, "columns": 50}, 64),
+    "custom reduction": _rows(custom_reduction, (3,), 3 * 50, {"rows": 3, "columns": 50}, 64),
+    "atomics": Launch(
+        atomics,
+        (5,),
+        {"x": ("float32", 300), "y": ("float32", 300), "locks": ("int32", 16)},
+        {"size": 300},
+        {"block": 64},
+    ),
+    "loops in loops": _rows(loops_in_loops, (4,), 4 * 64, {"size": 50, "factor": 0.5}, 64),
+    "sorted": _rows(sorted_rows, (3,), 3 * 64, {"rows": 3, "columns": 50}, 64),
 }
+"""What is told by the text and the arguments alone."""
+
+
+def _by_values(kernel, numbers, many):
+    tensors = {"x": ("float32", 64 * 64), "y": ("float32", 64 * 64), many: ("int32", 64)}
+    return Launch(kernel, (5,), tensors, numbers, {"block": 16})
+
+
+MEASURED = {
+    "loops by lengths": _by_values(by_lengths, {"many": 20}, "lengths"),
+    "pages by a table": _by_values(paged, {"pages": 6}, "table"),
+}
+"""What depends on the whole numbers that tensors hold: ones, all of them."""

@@ -15,7 +15,7 @@ import triton.language as tl
 from triton.runtime import interpreter
 
 sys.path.insert(0, str(Path(__file__).parent))
-from counted_triton_kernels import LAUNCHES  # its own folder is no package
+from counted_triton_kernels import LAUNCHES, MEASURED  # its own folder is no package
 
 BUILDER = interpreter.InterpreterBuilder
 FLOPS = ("add", "sub", "mul", "div", "rem", "neg", "abs")
@@ -39,6 +39,8 @@ class Watch:
         self._replace("create_masked_load", self._load)
         self._replace("create_masked_store", self._store)
         self._replace("create_atomic_rmw", self._atomic)
+        self._replace("create_atomic_cas", self._swap)
+        self._replace("create_dot_scaled", self._dot_scaled)
         self._reductions(interpreter.ReduceOps)
         self._reductions(interpreter.ScanOps)
 
@@ -65,6 +67,11 @@ class Watch:
     def _dot(self, a, b, *_):
         self.counts["dot"] += 2 * a.data.shape[0] * a.data.shape[1] * b.data.shape[1]
 
+    def _dot_scaled(self, a, _scale, a_kind, *rest):
+        total = rest[-1].data.shape
+        packed = 2 if "E2M1" in str(a_kind) else 1
+        self.counts["dot"] += 2 * total[0] * total[1] * a.data.shape[1] * packed
+
     def _note(self, kind, pointers, mask, item, *sides):
         pointers, mask = np.broadcast_arrays(pointers.data, mask.data)
         self.counts[kind] += item * int(mask.sum())
@@ -83,6 +90,10 @@ class Watch:
     def _atomic(self, _, pointers, __, mask, *___):
         item = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
         self._note("atomic", pointers, mask, item, "read", "written")
+
+    def _swap(self, pointers, *_):
+        open_ = interpreter.TensorHandle(np.ones(pointers.data.shape, bool), tl.int1)
+        self._atomic(None, pointers, None, open_)
 
     def _reductions(self, kind):
         original = kind.apply_impl
@@ -103,7 +114,7 @@ class Watch:
 def main():
     watch = Watch()
     found = {}
-    for name, launch in LAUNCHES.items():
+    for name, launch in (LAUNCHES | MEASURED).items():
         watch.counts.clear()
         watch.touched = {"read": set(), "written": set()}
         tensors = [

@@ -224,6 +224,49 @@ def test_fused_kernels_are_named_by_what_they_do_and_move_what_they_touch(watch)
     assert kernel.work.special == x.numel()
 
 
+def fused_bytes(watch, function, *inputs):
+    fused = torch.compile(function)
+    fused(*inputs)
+    work, _ = counted(watch, lambda: fused(*inputs))
+    moved = [entry.work for entry in work.entries if entry.compiled]
+    return sum(work.bytes_read for work in moved), sum(work.bytes_written for work in moved)
+
+
+def written_row(cache, place, row):
+    cache[place] = row * 2
+
+
+def written_slice(cache, place, row):
+    del place
+    cache[5:6] = row * 2
+
+
+def looked_up(table, place, row):
+    return table[place] + row
+
+
+def added_in_place(table, place, row):
+    del place
+    table.add_(row)
+
+
+CACHE, ROW = 1024 * 64 * 4, 64 * 4
+MOVED = {
+    "a row by its number": (written_row, (ROW + 8, ROW)),
+    "a slice": (written_slice, (ROW, ROW)),
+    "a lookup": (looked_up, (2 * ROW + 8, ROW)),
+    "in place": (added_in_place, (CACHE + ROW, CACHE)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", MOVED)
+def test_bytes_are_those_of_the_part_that_is_touched(watch, what):
+    function, moved = MOVED[what]
+    inputs = torch.zeros(1024, 64), torch.tensor([5]), torch.randn(1, 64)
+    assert fused_bytes(watch, function, *inputs) == moved
+
+
 def test_compiled_code_stays_compiled(watch):
     calls, x = [], rows()
     model = torch.compile(mlp(), backend=remembering(calls))
@@ -362,20 +405,26 @@ def test_graphs_compiled_before_anybody_looked_are_told(watch):
     assert totals(work)[0] == 2 * 2 * BATCH * TOKENS * WIDTH * 64
 
 
+def caches():
+    graphs = importlib.import_module("torch._inductor.codecache").FxGraphCache
+    autograd = importlib.import_module("torch._functorch._aot_autograd.autograd_cache")
+    return (graphs, "_lookup_graph"), (autograd.AOTAutogradCache, "_lookup")
+
+
 def test_nothing_stays_behind():
     cls = torch._inductor.output_code.CompiledFxGraph
     names = ("__init__", "__call__")
     before = [getattr(cls, name) for name in names]
-    flags = torch._inductor.config.fx_graph_cache, torch._functorch.config.enable_autograd_cache
+    lookups = [vars(cls)[name] for cls, name in caches()]
     noted = torch._inductor.debug.set_kernel_post_grad_provenance_tracing
     watch = InductorWatch()
     watch.install()
-    assert not torch._inductor.config.fx_graph_cache
+    assert [getattr(cls, name)() for cls, name in caches()] == [(None, {}), None]  # find nothing
     watch.watch_calls(lambda _graph, _inputs, run: run())
     watch.remove()
     assert [getattr(cls, name) for name in names] == before
-    after = torch._inductor.config.fx_graph_cache, torch._functorch.config.enable_autograd_cache
-    assert after == flags
+    after = [vars(cls)[name] for cls, name in caches()]
+    assert [found.__func__ for found in after] == [found.__func__ for found in lookups]
     for module in ("debug", "codegen.cpp"):
         found = vars(torch._inductor.utils.sys.modules[f"torch._inductor.{module}"])
         assert found["set_kernel_post_grad_provenance_tracing"] is noted
@@ -432,14 +481,38 @@ def test_inference_is_compiled_once_as_without_goodput(tmp_path, in_place):
     assert any(entry.compiled for entry in measured.results.work.entries)
 
 
-def test_a_mask_in_compiled_attention_is_told_and_counted_dense(watch):
+def attended(watch, attend, *inputs):
+    attend = torch.compile(attend)
+    attend(*inputs)
+    work, counter = counted(watch, lambda: attend(*inputs))
+    return totals(work), counter.compiled.told()
+
+
+@pytest.mark.parametrize("made_inside", [True, False])
+def test_a_mask_in_compiled_attention_closes_the_pairs_that_it_closes(watch, made_inside):
     query = torch.randn(1, HEADS, TOKENS, 8)
-    mask = torch.ones(TOKENS, TOKENS, dtype=torch.bool).tril()
-    attend = torch.compile(
-        lambda q, m: functional.scaled_dot_product_attention(q, q, q, attn_mask=m)
-    )
-    attend(query, mask)
-    work, counter = counted(watch, lambda: attend(query, mask))
-    assert totals(work)[0] == 2 * 2 * HEADS * TOKENS * TOKENS * 8
-    (told,) = counter.compiled.told()
+    triangle = torch.ones(TOKENS, TOKENS, dtype=torch.bool).tril()
+    lengths = torch.tensor([TOKENS - 3])
+
+    def attend(q, m, n):
+        if made_inside:
+            m = m & (torch.arange(q.shape[-2]) < n[:, None])[:, None, None]
+        return functional.scaled_dot_product_attention(q, q, q, attn_mask=m)
+
+    found, told = attended(watch, attend, query, triangle, lengths)
+    open_pairs = int(triangle.sum()) - (6 if made_inside else 0)  # of the last three keys
+    per_pair = 2 * 2 * HEADS * 8
+    assert found == (per_pair * open_pairs, per_pair * TOKENS * TOKENS)
+    assert told == ()
+
+
+def test_a_mask_that_hangs_on_a_product_is_told_and_counted_dense(watch):
+    query, weight = torch.randn(1, HEADS, TOKENS, 8), torch.randn(8, TOKENS)
+
+    def attend(q, w):
+        return functional.scaled_dot_product_attention(q, q, q, attn_mask=(q @ w) > 0)
+
+    (useful_flops, dense), (told,) = attended(watch, attend, query, weight)
+    products = 2 * HEADS * TOKENS * TOKENS * 8
+    assert useful_flops == dense == 3 * products
     assert "mask" in told

@@ -41,8 +41,8 @@ def hollow(elements, dtype="float16"):
     return torch.empty(elements, dtype=getattr(torch, dtype), device="meta")
 
 
-def arguments(launch):
-    tensors = [hollow(elements, dtype) for dtype, elements in launch.tensors.values()]
+def arguments(launch, make=hollow):
+    tensors = [make(elements, dtype) for dtype, elements in launch.tensors.values()]
     return (*tensors, *launch.numbers.values())
 
 
@@ -69,7 +69,12 @@ def test_counts_are_the_interpreter_s(name, passes, interpreted):
         launch.kernel, arguments(launch), launch.constants, launch.grid, passes=passes
     )
     found = count_kernel(text, launch.grid, values)
-    counted = {
+    assert figures(found) == dict.fromkeys(figures(found), 0) | interpreted[name]
+    assert found.notes == ()
+
+
+def figures(found):
+    return {
         "dot": found.issued_flops,
         "vector": found.vector_flops,
         "special": found.special,
@@ -79,8 +84,23 @@ def test_counts_are_the_interpreter_s(name, passes, interpreted):
         "read": found.read_bytes,
         "written": found.written_bytes,
     }
-    assert counted == dict.fromkeys(counted, 0) | interpreted[name]
-    assert found.notes == ()
+
+
+def ones(elements, dtype):
+    return torch.ones(elements, dtype=getattr(torch, dtype))
+
+
+@pytest.mark.skipif(
+    triton.__version__.startswith("3.6."),
+    reason="Triton 3.6's interpreter makes scalars of arrays, which NumPy 2.4 refuses",
+)
+@pytest.mark.parametrize("name", KERNELS.MEASURED)
+def test_what_depends_on_whole_numbers_in_memory_is_measured_and_said(name, interpreted):
+    launch = KERNELS.MEASURED[name]
+    found = launched(launch.kernel, arguments(launch, ones), launch.constants, launch.grid)
+    assert figures(found.count) == dict.fromkeys(figures(found.count), 0) | interpreted[name]
+    (warning,) = found.warnings
+    assert "whole numbers that its tensors hold" in warning
 
 
 def count(kernel, tensors, numbers, constants, grid):

@@ -27,6 +27,12 @@ def scale_kernel(x, y, size, factor, block: tl.constexpr):
     tl.store(y + at, tl.load(x + at, mask=at < size) * factor, mask=at < size)
 
 
+@triton.jit(launch_metadata=lambda _grid, _metadata, args: {"flops32": args["size"]})
+def told_kernel(x, y, size, factor, block: tl.constexpr):
+    at = tl.program_id(0) * block + tl.arange(0, block)
+    tl.store(y + at, tl.load(x + at, mask=at < size) * factor, mask=at < size)
+
+
 @triton.jit
 def product_kernel(a, b, c, m, n, k, block: tl.constexpr):
     row = tl.program_id(0) * block + tl.arange(0, block)
@@ -45,7 +51,7 @@ def product_kernel(a, b, c, m, n, k, block: tl.constexpr):
 
 @triton.jit
 def opaque_kernel(x, lengths, block: tl.constexpr):
-    for start in range(0, tl.load(lengths), block):
+    for start in range(0, tl.load(lengths).to(tl.int32), block):
         tl.store(x + start + tl.arange(0, block), 0.0)
 
 
@@ -167,7 +173,7 @@ def test_a_kernel_that_torch_was_told_of_is_counted_outside_of_operators_too():
 
 def test_a_kernel_that_cannot_be_counted_is_listed_without_work_and_named():
     def step(x):
-        opaque_kernel[(1,)](x, torch.ones(1, dtype=torch.int32), block=16)
+        opaque_kernel[(1,)](x, torch.ones(1), block=16)
         return x + 1
 
     found, recording = entries(step, torch.ones(100))
@@ -179,6 +185,46 @@ def test_a_kernel_that_cannot_be_counted_is_listed_without_work_and_named():
     assert "triton::opaque_kernel" in {one.operator for one in report.coverage.unmodelled}
 
 
+def test_a_loop_by_the_numbers_that_a_tensor_brings_along_is_measured():
+    def step(x, lengths):
+        opaque_kernel[(1,)](x, lengths, block=16)
+        return x + 1
+
+    lengths = torch.tensor([40], dtype=torch.int32)
+    found, recording = entries(step, torch.ones(100), lengths)
+    assert [(e.operator, e.work.bytes_written) for e in found] == [
+        ("triton::opaque_kernel", 4 * 48)
+    ]
+    (warning,) = recording.warnings
+    assert "whole numbers that its tensors hold" in warning
+
+
+def test_what_a_kernel_writes_itself_is_not_taken_for_known():
+    def step(x, lengths):
+        opaque_kernel[(1,)](lengths, lengths, block=16)
+        return x + 1
+
+    found, recording = entries(step, torch.ones(100), torch.ones(100, dtype=torch.int32))
+    assert [e.work for e in found] == [None]
+    (warning,) = recording.warnings
+    assert "depends on data" in warning
+
+
+def test_what_an_author_states_of_a_launch_stands_in_the_report():
+    def step(x):
+        told_kernel[(2,)](x, x, 100, 2.0, block=64)
+        return x + 1
+
+    report = goodput.count(step, torch.ones(100))
+    (told,) = report.stated
+    assert (told.kernel, told.stated_flops, told.stated_bytes) == (
+        "triton::told_kernel",
+        100,
+        None,
+    )
+    assert told.flops == 128
+
+
 def test_a_formula_of_the_user_s_comes_first(monkeypatch):
     monkeypatch.setattr("goodput.formulas.registry._FORMULAS", dict(_FORMULAS))
 
@@ -187,7 +233,7 @@ def test_a_formula_of_the_user_s_comes_first(monkeypatch):
         return 2 * call.tensors[0].numel
 
     def step(x):
-        opaque_kernel[(1,)](x, torch.ones(1, dtype=torch.int32), block=16)
+        opaque_kernel[(1,)](x, torch.ones(1), block=16)
         return x + 1
 
     found, recording = entries(step, torch.ones(100))

@@ -101,3 +101,47 @@ def test_another_number_of_kernels_leaves_them_unmodelled_and_says_so(written):
     table = joined(written.read(), entry("inductor::g0_cpp_fused_add_0"))
     assert not table.rows.modelled.any()
     assert any("g0_cpp_fused_add_0" in warning for warning in table.trace.warnings)
+
+
+def launched(name, work=ADD_GELU, **other):
+    return replace(entry("", work, operator=f"triton::{name}"), compiled=False, **other)
+
+
+def test_a_kernel_that_the_program_launches_is_known_by_its_own_name(written):
+    for number, start in enumerate((0, 100)):
+        written.launch(number + 1, start + 10, name="cuLaunchKernel")
+        written.kernel(number + 1, start + 30, start + 40, "scale_kernel")
+    second = launched("scale_kernel", Work(vector_flops=9), phase="backward", module="head")
+    table = joined(written.read(), launched("scale_kernel"), second)
+    assert table.operators == ["triton::scale_kernel", "triton::scale_kernel"]
+    assert table.rows.vector_flops.tolist() == [7, 9]
+    assert table.rows.phase.tolist() == [Phase.FORWARD, Phase.BACKWARD]
+    assert table.words("module") == ["blocks.0.mlp", "head"]
+    assert table.rows.modelled.all()
+    assert set(table.rows.link.tolist()) == {Link.ORDER}
+
+
+def test_an_operator_of_the_program_s_own_has_the_work_of_the_kernel_in_it(written):
+    written.op("mine::scaled", 10, 20, [(2, 5)])
+    written.run(1, 12, 30, 40, "scale_kernel")
+    table = joined(written.read(), launched("scale_kernel"))
+    assert table.operators == ["mine::scaled"]
+    assert table.rows.vector_flops.tolist() == [7]
+    assert table.rows.modelled.all()
+
+
+def test_a_kernel_of_the_user_s_in_a_compiled_graph_has_two_names(written):
+    written.op("scale_kernel_0", 10, 20, [(2, 5)], kernel_backend="triton")
+    written.run(1, 12, 30, 40, "scale_kernel")
+    told = entry("scale_kernel_0", operator="triton::scale_kernel")
+    table = joined(written.read(), told)
+    assert table.operators == ["triton::scale_kernel"]
+    assert table.rows.modelled.all()
+
+
+def test_the_same_replayed_by_a_cuda_graph_has_only_its_own(written):
+    written.launch(1, 10, name="cudaGraphLaunch")
+    written.kernel(1, 20, 30, "scale_kernel")
+    table = joined(written.read(), entry("scale_kernel_0", operator="triton::scale_kernel"))
+    assert table.operators == ["triton::scale_kernel"]
+    assert table.rows.modelled.all()
