@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -89,33 +90,34 @@ class _Open:
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Takes entries: steps and waits by columns, the others one by one."""
-        others = [
-            (place, entry)
-            for place, entry in enumerate(entries)
-            if entry.event not in _MANY or entry.end_ns is None or entry.start_ns is None
+        step, wait = wire.STEP, wire.DATA_WAIT
+        # Every pass over the entries counts here: there may be ten million.
+        places = [
+            place
+            for place, e in enumerate(entries)
+            if e.event == step and e.end_ns is not None and e.start_ns is not None
         ]
-        steps = [e for e in entries if e.event == wire.STEP and _is_whole(e)]
-        waits = [e for e in entries if e.event == wire.DATA_WAIT and _is_whole(e)]
-        before = (
-            np.cumsum([0, *(entry.event == wire.STEP and _is_whole(entry) for entry in entries)])
-            if others
-            else None
-        )
-        for place, entry in others:
-            assert before is not None  # noqa: S101 - there are others
-            self._add_other(entry, self._count + int(before[place]))
-        self._add_steps(steps)
+        waits = [
+            e
+            for e in entries
+            if e.event == wait and e.end_ns is not None and e.start_ns is not None
+        ]
+        if len(places) + len(waits) < len(entries):
+            for place, entry in enumerate(entries):
+                if entry.event not in _MANY or entry.end_ns is None or entry.start_ns is None:
+                    self._add_other(entry, self._count + bisect_left(places, place))
+        self._add_steps([entries[place] for place in places])
         self._add_waits(waits)
 
     def _add_steps(self, entries: list[Entry]) -> None:
         if not entries:
             return
         count = len(entries)
-        start = integers((e.start_ns for e in entries), count)  # type: ignore[misc]  # whole
-        end = integers((e.end_ns for e in entries), count)  # type: ignore[misc]  # whole
-        number = integers((NONE if e.step is None else e.step for e in entries), count)
-        tokens = integers((NONE if e.tokens is None else e.tokens for e in entries), count)
-        ok = np.fromiter((e.ok for e in entries), np.bool_, count)
+        start = integers([e.start_ns for e in entries], count)  # type: ignore[misc]  # whole
+        end = integers([e.end_ns for e in entries], count)  # type: ignore[misc]  # whole
+        number = integers([NONE if e.step is None else e.step for e in entries], count)
+        tokens = integers([NONE if e.tokens is None else e.tokens for e in entries], count)
+        ok = np.fromiter([e.ok for e in entries], np.bool_, count)
         steps = Steps(start, end, number, tokens, ok)
         if any(e.flops is not None for e in entries):
             told = (math.nan if e.flops is None else e.flops for e in entries)
@@ -127,8 +129,8 @@ class _Open:
     def _add_waits(self, entries: list[Entry]) -> None:
         if not entries:
             return
-        start = integers((e.start_ns for e in entries), len(entries))  # type: ignore[misc]  # whole
-        end = integers((e.end_ns for e in entries), len(entries))  # type: ignore[misc]  # whole
+        start = integers([e.start_ns for e in entries])  # type: ignore[misc]  # whole
+        end = integers([e.end_ns for e in entries])  # type: ignore[misc]  # whole
         self._waits.append((start, end))
         self._clock(start, end)
 
@@ -241,10 +243,6 @@ class _Open:
 
 
 _MANY = frozenset((wire.STEP, wire.DATA_WAIT))
-
-
-def _is_whole(entry: Entry) -> bool:
-    return entry.end_ns is not None and entry.start_ns is not None
 
 
 def _joined(chunks: list[tuple[Integers, Integers]]) -> tuple[Integers, Integers]:
