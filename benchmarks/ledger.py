@@ -77,7 +77,9 @@ for path in sys.argv[1:]:
 """
 
 
-def write_job(path: Path, steps: int, slower: int = 1, theirs: Path | None = None) -> dict[str, int]:
+def write_job(
+    path: Path, steps: int, slower: int = 1, theirs: Path | None = None
+) -> dict[str, int]:
     """A ledger of `steps` kept steps, and its truth; the same job for ml-goodput-measurement."""
     truth = {"kept steps": 0, "data_wait": 0, "checkpoint_save": 0, "checkpoint_load": 0}
     truth |= {"initialisation": 0, "restart": 0, "lost steps": 0, "events": 0}
@@ -195,9 +197,9 @@ def side_by_side(folder: Path, python: str | None) -> None:
         kept = truth["kept steps"]
         ideal = kept // (STEP * slower - WAIT) * (STEP - WAIT)
         print(
-            f"  goodput, steps x{slower}: {found['seconds']:.2f} s, two layers "
-            f"{100 * found['goodput']:.2f} %, three layers (ideal step {(STEP - WAIT) / SECOND} s) "
-            f"{100 * ideal / found['ns']:.2f} %"
+            f"  goodput, steps x{slower}: {found['seconds']:.2f} s ({found['cpu']:.2f} s of CPU), two "
+            f"layers {100 * found['goodput']:.2f} %, three layers (ideal step "
+            f"{(STEP - WAIT) / SECOND} s) {100 * ideal / found['ns']:.2f} %"
         )
     if python is None:
         print("  ml-goodput-measurement: not run; --theirs names a Python that has it")
@@ -210,7 +212,8 @@ def side_by_side(folder: Path, python: str | None) -> None:
         return
     for slower, line in zip((1, 2), run.stdout.splitlines()[-2:], strict=True):
         found = json.loads(line)
-        named = ", ".join(f"{name} {value:.2f}" for name, value in found["badput"].items() if value)
+        badput = found["badput"].items()
+        named = ", ".join(f"{name} {value:.2f}" for name, value in badput if value)
         print(
             f"  ml-goodput-measurement, steps x{slower}: {found['seconds']:.2f} s for "
             f"{found['entries']:,} entries, {found['goodput']:.2f} % ({named}; sum "
