@@ -179,8 +179,8 @@ def large(folder: Path, events: int) -> None:
     check(found, truth)
     print(
         f"{truth['events']:,} events ({path.stat().st_size / 1e6:,.0f} MB): "
-        f"{found['seconds']:.1f} s ({found['cpu']:.1f} s of CPU), {found['kilobytes'] / 1e3:,.0f} MB at most, "
-        f"goodput {100 * found['goodput']:.2f} %, exact to the nanosecond"
+        f"{found['seconds']:.1f} s ({found['cpu']:.1f} s of CPU), "
+        f"{found['kilobytes'] / 1e3:,.0f} MB at most, goodput {100 * found['goodput']:.2f} %, exact to the nanosecond"
     )
     path.unlink()
 
@@ -197,8 +197,8 @@ def side_by_side(folder: Path, python: str | None) -> None:
         kept = truth["kept steps"]
         ideal = kept // (STEP * slower - WAIT) * (STEP - WAIT)
         print(
-            f"  goodput, steps x{slower}: {found['seconds']:.2f} s ({found['cpu']:.2f} s of CPU), two "
-            f"layers {100 * found['goodput']:.2f} %, three layers (ideal step "
+            f"  goodput, steps x{slower}: {found['seconds']:.2f} s ({found['cpu']:.2f} s of CPU), "
+            f"two layers {100 * found['goodput']:.2f} %, three layers (ideal step "
             f"{(STEP - WAIT) / SECOND} s) {100 * ideal / found['ns']:.2f} %"
         )
     if python is None:
