@@ -9,13 +9,15 @@ needs Google Cloud: a list in memory stands in for its logging service. Both are
 the same job with every step twice as long. `--theirs` names the Python that has it; without it that
 half is left out and says so.
 
-Also prints what an event costs the thread that trains.
+Also prints what an event costs the thread that trains. `--week FILE` writes the ledger of a week on
+64 devices with random failures instead, for `goodput job`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -144,6 +146,53 @@ def write_job(
     return truth
 
 
+def write_week(path: Path, seed: int = 8) -> None:  # noqa: C901 - a week, as it passes
+    """A week on 64 devices: failures at random, a queue before, an evaluation a day."""
+    dice = random.Random(seed)  # noqa: S311 - the same week each time
+    end, step, length = 7 * 24 * 3600.0, 0, 12.0
+    causes = ("GPU fell off the bus", "NVLink error", "NCCL timeout", "host lost", "disk full")
+    start = now = 1_767_225_600.0
+    saved, evaluated = 0, 0
+
+    def ns(seconds: float) -> int:
+        return round(seconds * SECOND)
+
+    with path.open("w") as out:
+
+        def say(event: str, **keys: object) -> None:
+            out.write(json.dumps({"event": event, **keys}) + "\n")
+
+        def span(event: str, seconds: float, **keys: object) -> None:
+            nonlocal now
+            say(event, start_ns=ns(now), end_ns=ns(now + seconds), **keys)
+            now += seconds
+
+        span("queue", 5400)
+        while now - start < end:
+            fails = now + dice.expovariate(1 / (11 * 3600.0))
+            say("open", schema="goodput.ledger/1", time_ns=ns(now), job="week", devices=64)
+            span("initialisation", dice.uniform(120, 240))
+            if step:
+                span("checkpoint_load", dice.uniform(40, 90), step=saved)
+                step = saved
+            span("compile", dice.uniform(60, 100))
+            while now < fails and now - start < end:
+                step += 1
+                if dice.random() < 0.02:
+                    span("data_wait", dice.uniform(0.5, 20))
+                span("step", length * dice.uniform(0.98, 1.06), step=step, tokens=4_194_304)
+                if step % 150 == 0:
+                    span("checkpoint_save", dice.uniform(20, 35), step=step)
+                    saved = step
+                if now - start > 86_400 * (evaluated + 1):
+                    evaluated += 1
+                    span("evaluation", 600)
+            if now - start < end:
+                say("failure", time_ns=ns(now), cause=dice.choice(causes))
+                now += dice.choice((300, 420, 900, 3600))
+        say("job_end", time_ns=ns(now), clean=True)
+
+
 def account(path: Path) -> None:
     """In a process of its own: accounts for `path`, and prints what that took."""
     from goodput.ledger.accounts import account_of
@@ -180,7 +229,8 @@ def large(folder: Path, events: int) -> None:
     print(
         f"{truth['events']:,} events ({path.stat().st_size / 1e6:,.0f} MB): "
         f"{found['seconds']:.1f} s ({found['cpu']:.1f} s of CPU), "
-        f"{found['kilobytes'] / 1e3:,.0f} MB at most, goodput {100 * found['goodput']:.2f} %, exact to the nanosecond"
+        f"{found['kilobytes'] / 1e3:,.0f} MB at most, "
+        f"goodput {100 * found['goodput']:.2f} %, exact to the nanosecond"
     )
     path.unlink()
 
@@ -242,8 +292,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--theirs", metavar="PYTHON")
+    parser.add_argument("--week", type=Path, metavar="FILE")
     parser.add_argument("--account", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.week is not None:
+        write_week(options.week)
+        return
     if options.account is not None:
         account(options.account)
         return

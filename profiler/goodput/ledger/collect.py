@@ -39,6 +39,7 @@ class Collector:
     def __init__(self, source: str, job: str) -> None:
         self._source, self._job = source, job
         self._columns = Columns()
+        self._headless = False
         self._sessions: list[_Open] = []
 
     def add(self, entries: Sequence[Entry]) -> None:
@@ -66,7 +67,10 @@ class Collector:
             place = slice(opened.first_wait, last_wait)
             own = steps.kept(slice(opened.first_step, last_step))
             done.append(opened.finished(own, (waits[0][place], waits[1][place])))
-        return [session for session in done if session.first != NONE or session.notes]
+        if self._headless and len(done) > 1:
+            # What a launcher wrote before the first process is of the job that follows.
+            done[0].opening.job, done[0].opening.rank = done[1].job, done[1].rank
+        return [each for each in done if each.first != NONE or each.says_something]
 
     def _begin(self, opening: Entry) -> None:
         if opening.schema:
@@ -78,6 +82,7 @@ class Collector:
 
     def _current(self) -> _Open:
         if not self._sessions:
+            self._headless = True
             self._begin(Entry(wire.OPEN))
         return self._sessions[-1]
 

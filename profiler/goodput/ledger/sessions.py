@@ -173,6 +173,11 @@ class Session:
         """The devices that this rank drives."""
         return self.opening.devices or 1
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it tells of anything but a process that lived."""
+        return bool(self.spans or self.windows or self.notes)
+
     def of(self, *events: str) -> list[Span]:
         """The spans of these kinds."""
         return [span for span in self.spans if span.event in events]

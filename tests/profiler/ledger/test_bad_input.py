@@ -145,6 +145,17 @@ def test_a_ledger_without_an_open_line(lines, account):
     assert sums(found).steps.unsaved == 2
 
 
+def test_what_is_written_before_the_first_process_is_of_its_job(lines, account):
+    job = lines("other.jsonl").span("queue", 30).span("allocation", 5, devices=2)
+    found = account(job.open(job="77", devices=2).steps(1, 5, 1).end().write())
+    assert found.job == "77"
+    assert sums(found).buckets == {
+        "kept steps": 10 * SECOND,
+        "queue": 60 * SECOND,
+        "allocation": 10 * SECOND,
+    }
+
+
 def test_a_program_goodput_above_one_is_an_error(lines, account):
     from goodput.events.account import Ideal
 
