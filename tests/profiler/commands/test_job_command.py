@@ -2,7 +2,7 @@
 
 import json
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -201,7 +201,7 @@ def test_openmetrics_is_in_its_form(job, ledger, tmp_path):
 
 def test_the_timeline_is_a_drawing(job, ledger, tmp_path):
     job(ledger, "--timeline", tmp_path / "job.svg")
-    root = ElementTree.fromstring((tmp_path / "job.svg").read_text())  # noqa: S314 - our own
+    root = ET.fromstring((tmp_path / "job.svg").read_text())  # noqa: S314 - our own
     assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) >= 400
 
 
@@ -247,3 +247,43 @@ def test_what_if_needs_its_times(job):
     assert status == 2
     assert "--save" in err
     assert job("what-if", "--mtbf", "x", "--save", "1s", "--restart", "1s")[0] == 2
+
+
+# --- the README -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def section(repository):
+    readme = (repository / "README.md").read_text()
+    return readme.partition("\n## `goodput job`\n")[2].partition("\n## ")[0]
+
+
+def test_the_commands_of_the_readme_run(section, job, tmp_path, monkeypatch, recording_file):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "run.jsonl")
+    recording_file.rename(tmp_path / "run.goodput")
+    (tmp_path / "ledgers").mkdir()
+    write(tmp_path / "ledgers" / "one.jsonl")
+    lines = re.findall(r"^    goodput job (.*)$", section, re.MULTILINE)
+    assert len(lines) >= 7
+    for line in lines:
+        status, _, err = job(*line.split())
+        assert status == 0, (line, err)
+    assert {"job.json", "job.prom", "job.svg"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_program_of_the_readme_runs(section, job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    exec(program, {})  # noqa: S102 - our own
+    _, out, _ = job("run.jsonl", "--json", "-")
+    found = json.loads(out)
+    assert found["steps"]["kept"] == 100
+    assert found["tokens"] == 800
+
+
+def test_the_options_of_what_if_stand_in_the_readme(section):
+    from goodput.commands.what_if import command
+
+    for parameter in command.params:
+        assert parameter.opts[0] in section
