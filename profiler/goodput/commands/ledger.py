@@ -51,7 +51,7 @@ class Ledger(Recorder):
         rank, world_size: without them as the launcher's environment says.
 
     Raises:
-        NotMeasuredError: the file cannot be opened.
+        NotMeasuredError: the file cannot be opened, or another process writes to it.
         UsageError: `devices` is less than one.
     """
 
@@ -84,6 +84,11 @@ class Ledger(Recorder):
         saved = _last_saved(file)
         try:
             super().__init__(opening, clock, partial(Journal, file, now=clock, tell=tell), saved)
+        except BlockingIOError as error:
+            raise NotMeasuredError(
+                f"another process writes the ledger {file}: give each rank its own number "
+                "(rank=, world_size=), or each job a file of its own"
+            ) from error
         except OSError as error:
             raise NotMeasuredError(
                 f"the ledger {file} cannot be opened ({error.strerror}); name another place"

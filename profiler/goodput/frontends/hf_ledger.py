@@ -27,18 +27,18 @@ class LedgerCallback(TrainerCallback):
         self._last = recorder.opened
         self._tokens = 0
 
-    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_more: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002  # its
         """All before was starting up; a state beyond step 0 was loaded."""
         self._since(wire.INITIALISATION)
         if state.global_step:
             self._since(wire.CHECKPOINT_LOAD, state.global_step)
 
-    def on_step_begin(self, _args: Any, state: Any, _control: Any, **_more: Any) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002  # its
         """The batch is there, and a step begins."""
         self._since(wire.DATA_WAIT)
         self._step = self._recorder.step(state.global_step + 1).begin()
 
-    def on_step_end(self, _args: Any, state: Any, _control: Any, **_more: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002  # its
         """The step is done."""
         seen = int(getattr(state, "num_input_tokens_seen", 0) or 0)
         if self._step is not None:
@@ -48,15 +48,15 @@ class LedgerCallback(TrainerCallback):
         self._tokens, self._step = seen, None
         self._last = self._recorder.now()
 
-    def on_evaluate(self, _args: Any, _state: Any, _control: Any, **_more: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002  # its
         """An evaluation is over."""
         self._since(wire.EVALUATION)
 
-    def on_save(self, _args: Any, state: Any, _control: Any, **_more: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002  # its
         """A checkpoint is on disk."""
         self._since(wire.CHECKPOINT_SAVE, state.global_step)
 
-    def on_train_end(self, _args: Any, _state: Any, _control: Any, **_more: Any) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002  # its
         """Training is over; the ledger stays open for what follows."""
         self._last = self._recorder.now()
 

@@ -62,12 +62,12 @@ class Columns:
 
     def steps(self) -> Steps:
         """All steps; once this is asked for, none can be added."""
-        columns = (_view(self._integers[name]) for name in _STEP_COLUMNS)
+        start, end, number, tokens = (_view(self._integers[name]) for name in _STEP_COLUMNS)
         flops: Reals | None = None
         if self._flops is not None:
             missing = self.step_count - len(self._flops)
             flops = np.array(self._flops.tolist() + [math.nan] * missing)
-        return Steps(*columns, np.array(self._ok, np.bool_), flops)
+        return Steps(start, end, number, tokens, np.array(self._ok, np.bool_), flops)
 
     def waits(self) -> tuple[Integers, Integers]:
         """All waits; once this is asked for, none can be added."""

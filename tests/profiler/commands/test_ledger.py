@@ -157,6 +157,14 @@ def test_wrong_use_is_told(path):
         goodput.Ledger(path / "nowhere" / "x.jsonl")
 
 
+def test_two_writers_of_one_file_are_refused(path, clock):
+    first = goodput.Ledger(path, now=clock)
+    with pytest.raises(NotMeasuredError, match="another process writes"):
+        goodput.Ledger(path, now=clock)
+    first.close()
+    goodput.Ledger(path, now=clock).close()
+
+
 def test_what_is_open_is_told_once_with_a_sign_of_life(path, clock):
     ledger = goodput.Ledger(path, now=clock)
     span = ledger.step(3).begin()
