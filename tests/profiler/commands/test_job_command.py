@@ -140,6 +140,13 @@ def test_windows_sum_to_the_whole(job, ledger):
     assert sum(part["steps"]["kept"] for part in found["windows"]) == found["steps"]["kept"]
 
 
+def test_the_last_window_so_far_is_the_whole(job, ledger):
+    _, out, _ = job(ledger, "--windows", "10m")
+    whole = re.search(r"^goodput +(\S+ %)", out, re.MULTILINE)[1]
+    rows = out.partition("By window")[2].strip().splitlines()
+    assert rows[-1].endswith(whole)
+
+
 def test_a_directory_has_a_row_a_job(job, tmp_path):
     for name in ("a", "b"):
         write(tmp_path / f"{name}.jsonl", job=name)
