@@ -10,15 +10,20 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from goodput.commands.streams import tell
 from goodput.errors import NotMeasuredError, UsageError, typed_line
 from goodput.events.journal import Journal
 from goodput.events.recorder import Recorder
-from goodput.events.wire import OPEN, SCHEMA, VERSION, Entry
+from goodput.events.wire import CHECKPOINT_SAVE, OPEN, SCHEMA, VERSION, Entry
 from goodput.measure.clock import moments
 from goodput.recording import ranks
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
 _JOB_NAMES = ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID")
 _NO_NAME = frozenset(("", "none"))
@@ -46,7 +51,7 @@ class Ledger(Recorder):
         rank, world_size: without them as the launcher's environment says.
 
     Raises:
-        NotMeasuredError: the file cannot be opened.
+        NotMeasuredError: the file cannot be opened, or another process writes to it.
         UsageError: `devices` is less than one.
     """
 
@@ -76,8 +81,14 @@ class Ledger(Recorder):
             host=socket.gethostname(),
         )
         clock = now or moments()
+        saved = _last_saved(file)
         try:
-            super().__init__(opening, clock, partial(Journal, file, now=clock, tell=tell))
+            super().__init__(opening, clock, partial(Journal, file, now=clock, tell=tell), saved)
+        except BlockingIOError as error:
+            raise NotMeasuredError(
+                f"another process writes the ledger {file}: give each rank its own number "
+                "(rank=, world_size=), or each job a file of its own"
+            ) from error
         except OSError as error:
             raise NotMeasuredError(
                 f"the ledger {file} cannot be opened ({error.strerror}); name another place"
@@ -111,9 +122,55 @@ class Ledger(Recorder):
             self.failure(typed_line(error))
         self.close(clean=False)
 
+    def hf_callback(self) -> TrainerCallback:
+        """A callback for Hugging Face's `Trainer(callbacks=[...])` that says what it does."""
+        from goodput.frontends.hf_ledger import LedgerCallback
+
+        return LedgerCallback(self)
+
+    def lightning_callback(self) -> object:
+        """A callback for Lightning's `Trainer(callbacks=[...])` that says what it does.
+
+        Raises:
+            UsageError: Lightning is not installed.
+        """
+        from goodput.frontends import lightning_ledger
+
+        try:
+            return lightning_ledger.callback(self)
+        except ImportError as error:
+            raise UsageError("Lightning is not installed here: pip install lightning") from error
+
+    def end_with(self, status: int) -> None:
+        """Closes it after a program that ended with `status`."""
+        if status and not self.is_closed:
+            self.failure(f"exit status {status}")
+        self.close(clean=not status)
+
     def _at_exit(self) -> None:
         # The interpreter leaves the exception here that it printed before it ends.
         self.end(getattr(sys, "last_value", None))
+
+
+def _last_saved(file: Path) -> int | None:
+    """The last step that a whole checkpoint of the file holds; None where there is none.
+
+    Line by line and without the accounting, which needs numpy: a script sets its environment first.
+    """
+    last = None
+    if not file.is_file():
+        return None
+    with file.open("rb") as lines:
+        for line in lines:
+            if CHECKPOINT_SAVE.encode() not in line:
+                continue
+            try:
+                entry = msgspec.json.decode(line, type=Entry)
+            except msgspec.MsgspecError:
+                continue
+            if entry.event == CHECKPOINT_SAVE and entry.ok and entry.end_ns is not None:
+                last = entry.step if entry.step is not None else last
+    return last
 
 
 def _job_of_launcher() -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from goodput.commands.given import read_capacity
+from goodput.commands.ledger import Ledger
 from goodput.commands.options import Keep, ReportOptions, report_options
 from goodput.commands.streams import report_stream, tell
 from goodput.recording import namesakes, ranks
@@ -55,6 +56,12 @@ SUFFIX = ".goodput"
     metavar="FILE",
     help="Where the recording goes; without it SCRIPT.goodput in the current directory.",
 )
+@click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Append the program's steps, data waits and saves to a ledger, for goodput job.",
+)
 @report_options
 @click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module, as for python -m.")
 @click.argument("script", metavar="(SCRIPT.py | -m MODULE)")
@@ -70,6 +77,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     count_only: bool,
     measure_shapes: bool,
     output: Path | None,
+    ledger: Path | None,
     by: str,
     convention: str,
     capacity: Path | None,
@@ -93,10 +101,14 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
         module=script if is_module else None,
         argv=arguments,
     )
+    book = None if ledger is None else Ledger(ledger)
     with report_stream(alone=options.alone_on_stdout) as stream:
         if options.alone_on_stdout and ranks.reports_here():
             tell("stdout is the report's alone, so what the script writes there goes to stderr")
-        outcome = record_script(target, RunOptions(steps, warmup, stop_after, count_only))
+        wanted = RunOptions(steps, warmup, stop_after, count_only)
+        outcome = record_script(target, wanted, ledger=book)
+        if book is not None:
+            book.end_with(outcome.exit_status)
         with namesakes.libraries_first():
             from goodput.commands.conclusion import conclude
 

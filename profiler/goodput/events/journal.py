@@ -15,6 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]  # as said
+
 from goodput.events.wire import GAP, Entry
 
 INTERVAL_SECONDS = 0.25
@@ -44,6 +49,7 @@ class Journal:
 
     Raises:
         OSError: the file cannot be opened.
+        BlockingIOError: another process writes to it.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class Journal:
         self._last_beat = now()
         self._over = False
         self._file = _open(path)
+        _lock(self._file)
         if _is_cut_off(path):
             self._waiting += b"\n"  # a killed writer left its last line cut off
         self._stop = threading.Event()
@@ -153,6 +160,22 @@ class Journal:
             self._failed_at = self._lost = 0
             self._said.append(gap)
             self._tell(f"the ledger {self._path} is written again")
+
+
+def _lock(file: int) -> None:
+    """Makes this process the only writer, where the system has such locks; its death frees it.
+
+    Lines of two processes between each other would be told as one that goes back and forth.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise
+    except OSError:  # a file system without locks: then nothing is known
+        return
 
 
 def _is_cut_off(path: Path) -> bool:

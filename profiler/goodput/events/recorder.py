@@ -25,6 +25,16 @@ class Span:
         self._recorder = recorder
         self._entry = entry
 
+    @property
+    def step(self) -> int | None:
+        """The number of the step that it is of."""
+        return self._entry.step
+
+    def tell(self, *, tokens: int | None = None, flops: float | None = None) -> None:
+        """What is known of a step only while it runs."""
+        self._entry.tokens = tokens
+        self._entry.flops = flops
+
     def begin(self) -> Self:
         """It starts now."""
         recorder, entry = self._recorder, self._entry
@@ -64,8 +74,10 @@ class Recorder:
         journal: makes the journal, given what to add at each writing.
 
     Attributes:
+        opened: when it began.
         running: the spans that have begun and not ended.
         last_step: the number of the last step that was done; None before one.
+        saved_before: the last step that an earlier life of the job saved; None where it saved none.
     """
 
     def __init__(
@@ -73,14 +85,16 @@ class Recorder:
         opening: Entry,
         now: Callable[[], int],
         journal: Callable[[Callable[[], list[Entry]]], Journal],
+        saved_before: int | None = None,
     ) -> None:
         self.now = now
         self.running: dict[int, Entry] = {}
         self.last_step: int | None = None
+        self.saved_before = saved_before
         self._told_open: set[tuple[str, int]] = set()
         self._ended = False
         self._journal = journal(self._beat)
-        opening.time_ns = now()
+        self.opened = opening.time_ns = now()
         self._journal.say(opening)
         self._journal.flush()
         self._journal.start()

@@ -157,22 +157,18 @@ class _Book:
 
     def _steps(self, start: int, end: int) -> Steps:
         """Counted on the rank that did most."""
-        counts = [
-            Steps(
-                *(
-                    int(rank.ended(start, end, fate).sum())
-                    for fate in (KEPT, LOST, UNSAVED, UNFINISHED)
-                )
-            )
-            for rank in self.ranks
-        ]
+        counts = []
+        for rank in self.ranks:
+            found = np.bincount(rank.fates_in(start, end)[0], minlength=4).tolist()
+            counts.append(Steps(*(found[fate] for fate in (KEPT, LOST, UNSAVED, UNFINISHED))))
         return max(counts, key=lambda each: each.done + each.unfinished, default=Steps())
 
     def _tokens(self, start: int, end: int) -> int | None:
         """Of the kept steps of all ranks that wrote."""
         total, told = 0, False
         for rank in self.ranks:
-            tokens = rank.steps.tokens[rank.ended(start, end, KEPT)]
+            fates, places = rank.fates_in(start, end)
+            tokens = rank.steps.tokens[places][fates == KEPT]
             known = tokens[tokens != NONE]
             told = told or len(known) > 0
             total += int(known.sum())
@@ -183,13 +179,14 @@ def _ideal(rank: RankTimeline, segment: Segment, ideal: Ideal | None, weight: in
     """Device nanoseconds that the rank's kept steps that ended in `segment` need at best."""
     if ideal is None:
         return 0
-    kept = rank.ended(segment.start, segment.end, KEPT)
+    fates, places = rank.fates_in(segment.start, segment.end)
+    kept = fates == KEPT
     if ideal.step_ns is not None:
         return int(kept.sum()) * ideal.step_ns * weight
     if ideal.flops_per_s is None or rank.steps.flops is None:
         return 0
     # A rank's FLOPs are those of all of its devices; where it stands for others, theirs are alike.
-    flops = float(np.nansum(rank.steps.flops[kept])) * weight / rank.devices
+    flops = float(np.nansum(rank.steps.flops[places][kept])) * weight / rank.devices
     return round(flops / ideal.flops_per_s * 1e9)
 
 
@@ -228,10 +225,8 @@ def _numbers(book: _Book, life: int) -> tuple[int | None, int | None]:
     begin = book.job.starts[life]
     until = book.job.starts[life + 1] if life + 1 < len(book.job.lives) else None
     for rank in book.ranks:
-        within = rank.steps.start >= begin
-        if until is not None:
-            within &= rank.steps.start < until
-        numbers = rank.steps.number[within]
+        last = rank.steps.end.max(initial=begin) if until is None else until
+        numbers = rank.steps.number[rank.fates_in(begin, int(last))[1]]
         if len(numbers):
             return int(numbers[0]), int(numbers.max())
     return None, None

@@ -57,7 +57,7 @@ def saves_for(lane: Lane, steps: Steps, found: Checkpoints) -> list[Save]:
 
     A rank that saved says itself where; on the others they are placed by the time.
     """
-    ends = np.maximum.accumulate(steps.end) if len(steps) else steps.end
+    ends = _rising(steps.end)
     saves = []
     for each in found.saves:
         own = next((saver for saver in each.savers if saver[0] == lane.rank), None)
@@ -77,13 +77,22 @@ def loads_for(lane: Lane, found: Checkpoints) -> list[Load]:
         if own:
             loads += [_load(span, base) for span in own]
         else:
-            # Another rank's place among its steps is not known here: it is where its life began.
+            # All ranks load together, so the time tells where among the steps of this one.
+            ends = _rising(session.steps.end)
             loads += [
-                Load(base, load.step, load.time)
+                Load(
+                    base + int(np.searchsorted(ends, load.time, side="right")), load.step, load.time
+                )
                 for number, load in found.loads
-                if number == life and load.at == 0
+                if number == life
             ]
     return loads
+
+
+def _rising(ends: Integers) -> Integers:
+    """The ends, none before an earlier one's."""
+    result: Integers = np.maximum.accumulate(ends) if len(ends) else ends
+    return result
 
 
 def _based(lane: Lane) -> list[tuple[Session, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +11,7 @@ import numpy as np
 
 from goodput.events import wire
 from goodput.events.wire import Entry
+from goodput.ledger.columns import Columns
 from goodput.ledger.sessions import (
     BEFORE,
     NONE,
@@ -19,8 +20,6 @@ from goodput.ledger.sessions import (
     Session,
     Span,
     Steps,
-    integers,
-    joined_steps,
 )
 from goodput.units import seconds
 
@@ -39,6 +38,8 @@ class Collector:
 
     def __init__(self, source: str, job: str) -> None:
         self._source, self._job = source, job
+        self._columns = Columns()
+        self._headless = False
         self._sessions: list[_Open] = []
 
     def add(self, entries: Sequence[Entry]) -> None:
@@ -57,19 +58,31 @@ class Collector:
 
     def sessions(self) -> list[Session]:
         """The sessions, without those that hold nothing at all."""
-        done = [opened.finished() for opened in self._sessions]
-        return [session for session in done if session.first != NONE or session.notes]
+        steps, waits = self._columns.steps(), self._columns.waits()
+        # Each session's columns are a part of the file's: nothing is copied.
+        ends = [(each.first_step, each.first_wait) for each in self._sessions[1:]]
+        ends.append((self._columns.step_count, self._columns.wait_count))
+        done = []
+        for opened, (last_step, last_wait) in zip(self._sessions, ends, strict=False):
+            place = slice(opened.first_wait, last_wait)
+            own = steps.kept(slice(opened.first_step, last_step))
+            done.append(opened.finished(own, (waits[0][place], waits[1][place])))
+        if self._headless and len(done) > 1:
+            # What a launcher wrote before the first process is of the job that follows.
+            done[0].opening.job, done[0].opening.rank = done[1].job, done[1].rank
+        return [each for each in done if each.first != NONE or each.says_something]
 
     def _begin(self, opening: Entry) -> None:
         if opening.schema:
             wire.check_schema(opening.schema, self._source)
         if not opening.job:
             opening.job = self._job
-        self._sessions.append(_Open(Session(opening, self._source)))
+        self._sessions.append(_Open(Session(opening, self._source), self._columns))
         self._sessions[-1].session.seen(opening.time_ns)
 
     def _current(self) -> _Open:
         if not self._sessions:
+            self._headless = True
             self._begin(Entry(wire.OPEN))
         return self._sessions[-1]
 
@@ -77,11 +90,10 @@ class Collector:
 class _Open:
     """A session that is being read."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, columns: Columns) -> None:
         self.session = session
-        self._steps: list[Steps] = []
-        self._waits: list[tuple[Integers, Integers]] = []
-        self._count = 0
+        self._columns = columns
+        self.first_step, self.first_wait = columns.step_count, columns.wait_count
         self._never: list[Span] = []
         self._unknown: Counter[str] = Counter()
         self._backwards = 0
@@ -89,48 +101,27 @@ class _Open:
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Takes entries: steps and waits by columns, the others one by one."""
-        others = [
-            (place, entry)
-            for place, entry in enumerate(entries)
-            if entry.event not in _MANY or entry.end_ns is None or entry.start_ns is None
+        step, wait = wire.STEP, wire.DATA_WAIT
+        # Every pass over the entries counts here: there may be ten million.
+        places = [
+            place
+            for place, e in enumerate(entries)
+            if e.event == step and e.end_ns is not None and e.start_ns is not None
         ]
-        steps = [e for e in entries if e.event == wire.STEP and _is_whole(e)]
-        waits = [e for e in entries if e.event == wire.DATA_WAIT and _is_whole(e)]
-        before = (
-            np.cumsum([0, *(entry.event == wire.STEP and _is_whole(entry) for entry in entries)])
-            if others
-            else None
-        )
-        for place, entry in others:
-            assert before is not None  # noqa: S101 - there are others
-            self._add_other(entry, self._count + int(before[place]))
-        self._add_steps(steps)
-        self._add_waits(waits)
-
-    def _add_steps(self, entries: list[Entry]) -> None:
-        if not entries:
-            return
-        count = len(entries)
-        start = integers((e.start_ns for e in entries), count)  # type: ignore[misc]  # whole
-        end = integers((e.end_ns for e in entries), count)  # type: ignore[misc]  # whole
-        number = integers((NONE if e.step is None else e.step for e in entries), count)
-        tokens = integers((NONE if e.tokens is None else e.tokens for e in entries), count)
-        ok = np.fromiter((e.ok for e in entries), np.bool_, count)
-        steps = Steps(start, end, number, tokens, ok)
-        if any(e.flops is not None for e in entries):
-            told = (math.nan if e.flops is None else e.flops for e in entries)
-            steps.flops = np.fromiter(told, np.float64, count)
-        self._clock(start, end)
-        self._steps.append(steps)
-        self._count += count
-
-    def _add_waits(self, entries: list[Entry]) -> None:
-        if not entries:
-            return
-        start = integers((e.start_ns for e in entries), len(entries))  # type: ignore[misc]  # whole
-        end = integers((e.end_ns for e in entries), len(entries))  # type: ignore[misc]  # whole
-        self._waits.append((start, end))
-        self._clock(start, end)
+        waits = [
+            e
+            for e in entries
+            if e.event == wait and e.end_ns is not None and e.start_ns is not None
+        ]
+        if len(places) + len(waits) < len(entries):
+            done = self._columns.step_count - self.first_step
+            for place, entry in enumerate(entries):
+                if entry.event not in _MANY or entry.end_ns is None or entry.start_ns is None:
+                    self._add_other(entry, done + bisect_left(places, place))
+        if places:
+            self._clock(*self._columns.add_steps([entries[place] for place in places]))
+        if waits:
+            self._clock(*self._columns.add_waits(waits))
 
     def _clock(self, start: Integers, end: Integers) -> None:
         """Signs of life, and whether the ends of spans, which are written in turn, go back."""
@@ -187,11 +178,11 @@ class _Open:
             f"{'are' if count > 1 else 'is'} left out: a clock was set back"
         )
 
-    def finished(self) -> Session:
-        """The session, checked."""
+    def finished(self, steps: Steps, waits: tuple[Integers, Integers]) -> Session:
+        """The session with its columns, checked."""
         session = self.session
-        session.steps = self._whole_steps()
-        start, end = _joined(self._waits)
+        session.steps = self._whole(steps)
+        start, end = waits
         whole = end >= start
         if not whole.all():
             self._told_negative(wire.DATA_WAIT, int((~whole).sum()))
@@ -208,7 +199,6 @@ class _Open:
                 f"the clock of rank {session.rank} jumped back {self._backwards} times, by up to "
                 f"{seconds(self._jump / _SECOND_NS)}: time that two events claim has one owner"
             )
-        self._steps, self._waits = [], []
         return session
 
     def _is_closed(self, span: Span, closed: set[tuple[str, int]]) -> bool:
@@ -219,9 +209,8 @@ class _Open:
             return bool((self.session.waits[0] == span.start).any())
         return (span.event, span.start) in closed
 
-    def _whole_steps(self) -> Steps:
-        """The steps of all chunks, without those that cannot be."""
-        steps = joined_steps(self._steps)
+    def _whole(self, steps: Steps) -> Steps:
+        """The steps without those that cannot be."""
         keep = steps.end >= steps.start
         negative = int((~keep).sum())
         twice = _again(steps)
@@ -241,16 +230,6 @@ class _Open:
 
 
 _MANY = frozenset((wire.STEP, wire.DATA_WAIT))
-
-
-def _is_whole(entry: Entry) -> bool:
-    return entry.end_ns is not None and entry.start_ns is not None
-
-
-def _joined(chunks: list[tuple[Integers, Integers]]) -> tuple[Integers, Integers]:
-    if not chunks:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    return np.concatenate([c[0] for c in chunks]), np.concatenate([c[1] for c in chunks])
 
 
 def _again(steps: Steps) -> Flags:

@@ -29,10 +29,16 @@ class Union:
 
     def within(self, start: Integers, end: Integers) -> Integers:
         """How much of it lies in each stretch from `start` to `end`."""
-        if not len(self.start):
+        if not len(start):
+            return np.empty(0, np.int64)
+        # Only what is near counts: of millions of stretches, a look at a few costs a few.
+        low = int(np.searchsorted(self.end, start.min(), side="right"))
+        high = int(np.searchsorted(self.start, end.max(), side="left"))
+        if low >= high:
             return np.zeros(len(start), np.int64)
-        before = np.concatenate(([0], np.cumsum(self.end - self.start)))
-        return self._until(end, before) - self._until(start, before)
+        near = Union(self.start[low:high], self.end[low:high])
+        before = np.concatenate(([0], np.cumsum(near.end - near.start)))
+        return near._until(end, before) - near._until(start, before)
 
     def _until(self, times: Integers, before: Integers) -> Integers:
         """How much of it lies before each of `times`."""

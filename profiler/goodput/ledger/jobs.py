@@ -64,7 +64,7 @@ def jobs_of(sessions: Iterable[Session]) -> list[Job]:
 
 def _job(name: str, sessions: list[Session]) -> Job:
     notes = _notes(sessions)
-    alive = _without_launchers([session for session in sessions if session.first != NONE])
+    alive = _without_launchers(sessions)
     lanes = _lanes(alive, notes)
     lives = _lives(lanes)
     for life in lives:
@@ -75,14 +75,18 @@ def _job(name: str, sessions: list[Session]) -> Job:
 def _without_launchers(sessions: list[Session]) -> list[Session]:
     """The ranks' sessions, told what launchers told of them; launchers alone stand for ranks.
 
-    What a launcher allocated is `allocation` until the first process begins.
+    A launcher has no rank, or wrote before the first process opened the file. What it allocated is
+    `allocation` until a process begins.
     """
-    ranks = [session for session in sessions if session.rank >= 0]
-    if not ranks or len(ranks) == len(sessions):
-        return sessions
+    living = [session for session in sessions if session.first != NONE]
+    ranks = [session for session in living if session.rank >= 0]
+    if not ranks:
+        return living
     first = min(ranks, key=lambda session: session.first)
     starts = sorted(session.first for session in ranks)
-    for launcher in (session for session in sessions if session.rank < 0):
+    launchers = [each for each in sessions if each.rank < 0 or each.first == NONE]
+    for launcher in launchers:
+        first.windows += launcher.windows
         for span in launcher.spans:
             end = span.end
             if span.event == wire.ALLOCATION and end is not None:

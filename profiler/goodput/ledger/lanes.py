@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,17 @@ from goodput.ledger.checkpoints import Checkpoints, loads_for, saves_for
 from goodput.ledger.fates import KEPT, LOST, UNFINISHED, UNSAVED, fates_of
 from goodput.ledger.jobs import Job, Lane
 from goodput.ledger.partition import Claims, Timeline, ordered
-from goodput.ledger.sessions import NONE, Session, Steps, integers, joined_steps
+from goodput.ledger.sessions import (
+    NONE,
+    Integers,
+    Session,
+    Steps,
+    integers,
+    joined_column,
+    joined_steps,
+)
 
+Places: TypeAlias = slice | Integers
 FATES = {KEPT: b.KEPT, LOST: b.LOST, UNSAVED: b.UNSAVED, UNFINISHED: b.UNFINISHED}
 _BY_JOB = (wire.QUEUE, wire.ALLOCATION, wire.RESTART)
 
@@ -31,6 +41,7 @@ class RankTimeline:
         steps: those that were written, in the order in which they were done.
         fates: of each.
         names: of its custom events, by label.
+        in_order: whether each step ended after the one before.
     """
 
     rank: int
@@ -42,11 +53,17 @@ class RankTimeline:
     fates: npt.NDArray[np.int8]
     names: tuple[str, ...]
 
-    def ended(self, start: int, end: int, fate: int) -> npt.NDArray[np.bool_]:
-        """Which steps of a fate ended after `start`, up to `end`."""
+    in_order: bool
+
+    def fates_in(self, start: int, end: int) -> tuple[npt.NDArray[np.int8], Places]:
+        """The fates of the steps that ended after `start`, up to `end`, and their places."""
         ends = self.steps.end
-        result: npt.NDArray[np.bool_] = (self.fates == fate) & (ends > start) & (ends <= end)
-        return result
+        if self.in_order:  # as ever, unless a clock was set back
+            low, high = np.searchsorted(ends, (start, end), side="right")
+            place = slice(int(low), int(high))
+            return self.fates[place], place
+        places = np.flatnonzero((ends > start) & (ends <= end))
+        return self.fates[places], places
 
 
 def rank_timeline(lane: Lane, job: Job, found: Checkpoints, *, clean: bool) -> RankTimeline:
@@ -79,6 +96,7 @@ def rank_timeline(lane: Lane, job: Job, found: Checkpoints, *, clean: bool) -> R
         steps,
         fates,
         names,
+        in_order=bool((steps.end[1:] >= steps.end[:-1]).all()),
     )
 
 
@@ -127,8 +145,8 @@ def _step_claims(steps: Steps, fates: npt.NDArray[np.int8], lane: Lane) -> Claim
 
 def _wait_claims(lane: Lane) -> Claims:
     cut = _spans(_unended(lane, wire.DATA_WAIT))
-    start = np.concatenate([*(session.waits[0] for session in lane.sessions), cut.start])
-    end = np.concatenate([*(session.waits[1] for session in lane.sessions), cut.end])
+    start = joined_column([*(session.waits[0] for session in lane.sessions), cut.start])
+    end = joined_column([*(session.waits[1] for session in lane.sessions), cut.end])
     return ordered(start, end, None)
 
 

@@ -49,8 +49,8 @@ class Steps:
         """How many."""
         return len(self.start)
 
-    def kept(self, keep: Flags | Integers) -> Steps:
-        """Those of a mask, or in another order."""
+    def kept(self, keep: Flags | Integers | slice) -> Steps:
+        """Those of a mask or a slice, or in another order."""
         return Steps(
             self.start[keep],
             self.end[keep],
@@ -67,21 +67,40 @@ class Steps:
 
 
 def joined_steps(parts: list[Steps]) -> Steps:
-    """The steps of `parts` in one; these lose theirs, so that no column is held twice."""
-    if len(parts) == 1:
-        return parts[0]
+    """The steps of `parts` in one."""
     if not parts:
         return Steps.empty()
+    flops = None
     if any(part.flops is not None for part in parts):
-        for part in parts:
-            part.flops = np.full(len(part), np.nan) if part.flops is None else part.flops
-    columns = []
-    for name in ("start", "end", "number", "tokens", "ok", "flops"):
-        pieces = [getattr(part, name) for part in parts]
-        for part in parts:
-            setattr(part, name, None)
-        columns.append(None if pieces[0] is None else np.concatenate(pieces))
-    return Steps(*columns)  # type: ignore[arg-type]  # as declared
+        told = [np.full(len(p), np.nan) if p.flops is None else p.flops for p in parts]
+        flops = np.concatenate(told)
+    return Steps(
+        joined_column([part.start for part in parts]),
+        joined_column([part.end for part in parts]),
+        joined_column([part.number for part in parts]),
+        joined_column([part.tokens for part in parts]),
+        np.concatenate([part.ok for part in parts]),
+        flops,
+    )
+
+
+def joined_column(pieces: list[Integers]) -> Integers:
+    """The pieces in a row; those that lie in a row already, as a file's do, are not copied."""
+    pieces = [piece for piece in pieces if len(piece)]
+    if not pieces:
+        return np.empty(0, np.int64)
+    base = pieces[0].base
+    first, total = pieces[0].ctypes.data, sum(map(len, pieces))
+    at = first
+    for piece in pieces:
+        if piece.base is not base or piece.ctypes.data != at or not piece.flags.c_contiguous:
+            return np.concatenate(pieces)
+        at += piece.nbytes
+    if not isinstance(base, np.ndarray) or base.dtype != np.int64:
+        return np.concatenate(pieces)
+    offset = (first - base.ctypes.data) // base.itemsize
+    row: Integers = base[offset : offset + total]
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +172,11 @@ class Session:
     def devices(self) -> int:
         """The devices that this rank drives."""
         return self.opening.devices or 1
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it tells of anything but a process that lived."""
+        return bool(self.spans or self.windows or self.notes)
 
     def of(self, *events: str) -> list[Span]:
         """The spans of these kinds."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import importlib.abc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from goodput.frontends.measured import MeasuredProgram
+from typing import Protocol
 
 
 class WhenImported(importlib.abc.MetaPathFinder):
@@ -71,7 +68,15 @@ class WhenImported(importlib.abc.MetaPathFinder):
         loader.exec_module = exec_module  # type: ignore[method-assign]
 
 
-def watching(program: MeasuredProgram) -> list[WhenImported]:
+class ImportsLate(Protocol):
+    """Something that waits for modules which a program imports late, or never."""
+
+    @property
+    def late_imports(self) -> Mapping[str, Callable[[], None]]:
+        """What to call when each of them has been imported."""
+
+
+def watching(program: ImportsLate) -> list[WhenImported]:
     """The watches over what a program imports late, installed."""
     watches = [WhenImported(name, then) for name, then in program.late_imports.items()]
     for watch in watches:

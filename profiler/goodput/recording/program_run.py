@@ -14,6 +14,7 @@ from goodput.recording.options import RunOptions
 from goodput.trace.recording import Recording
 
 if TYPE_CHECKING:
+    from goodput.events.recorder import Recorder
     from goodput.frontends.jax_program import JaxProgram
     from goodput.frontends.torch_program import TorchProgram
 
@@ -57,6 +58,28 @@ class ProgramRun:
         return assemble.ended(
             self._program.finish, program, self._clock.date(), status, count_only=self._count_only
         )
+
+
+class LedgerWatch:
+    """Tells a ledger what the torch program in this process does, until `remove`."""
+
+    def __init__(self, ledger: Recorder) -> None:
+        from goodput.frontends.torch_ledger import TorchLedger
+
+        self._program = TorchLedger(ledger)
+        self._program.attach()
+        self._imports = watching(self._program)
+
+    def remove(self) -> None:
+        """Lets the program be."""
+        for watch in self._imports:
+            watch.remove()
+        self._program.remove()
+
+
+def torch_ledger(ledger: Recorder) -> LedgerWatch:
+    """Tells `ledger` of the torch program in this process."""
+    return LedgerWatch(ledger)
 
 
 def torch_run(options: RunOptions, clock: Clock, scratch: Path) -> ProgramRun:

@@ -23,7 +23,8 @@ from goodput.recording.scratch import scratch
 from goodput.recording.script import ScriptTarget
 
 if TYPE_CHECKING:
-    from goodput.recording.program_run import ProgramRun
+    from goodput.events.recorder import Recorder
+    from goodput.recording.program_run import LedgerWatch, ProgramRun
     from goodput.trace.recording import Recording
 
 _FRAMEWORKS = {"torch": "2.11 to 2.15", "jax": "0.10 and 0.11"}
@@ -50,9 +51,14 @@ class RunOutcome:
 
 
 def record_script(
-    target: ScriptTarget, options: RunOptions, clock: Clock | None = None
+    target: ScriptTarget,
+    options: RunOptions,
+    clock: Clock | None = None,
+    ledger: Recorder | None = None,
 ) -> RunOutcome:
     """Runs `target` to its end and returns what was measured on the way.
+
+    A `ledger` is told the program's steps, waits and saves from its import of torch on.
 
     Raises:
         UsageError: the script, the options or the installation do not allow it; nothing ran.
@@ -60,7 +66,7 @@ def record_script(
     """
     check(target, options)
     with scratch() as folder:
-        watch = _Watch(options, clock or HostClock(), Path(folder))
+        watch = _Watch(options, clock or HostClock(), Path(folder), ledger)
         watch.install()
         process = os.getpid()
         try:
@@ -119,8 +125,12 @@ def _of_several(recording: Recording, every: list[Recording]) -> Recording:
 class _Watch:
     """Measures each framework from the moment that the script imports it; nothing big before."""
 
-    def __init__(self, options: RunOptions, clock: Clock, scratch: Path) -> None:
+    def __init__(
+        self, options: RunOptions, clock: Clock, scratch: Path, ledger: Recorder | None
+    ) -> None:
         self._options = options
+        self._ledger = ledger
+        self._telling: LedgerWatch | None = None
         self._clock = clock
         self._scratch = scratch
         self._runs: dict[str, ProgramRun] = {}
@@ -141,6 +151,8 @@ class _Watch:
             watch.remove()
         for run in self._runs.values():
             run.let_sessions_be()
+        if self._telling is not None:
+            self._telling.remove()
 
     def is_end(self, error: BaseException) -> bool:
         """Whether `error` is our own, which ends a script that was asked to end early."""
@@ -172,5 +184,7 @@ class _Watch:
 
             make = program_run.torch_run if name == "torch" else program_run.jax_run
             self._runs[name] = make(self._options, self._clock, self._scratch)
+            if name == "torch" and self._ledger is not None:
+                self._telling = program_run.torch_ledger(self._ledger)
         except (ImportError, AttributeError, NotMeasuredError) as error:
             self._faults.append(f"goodput cannot measure this {name} ({error}); it knows {known}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from goodput.events import buckets as b
 from goodput.events import wire
@@ -199,7 +200,10 @@ def _reach(first: int | None, last: int | None) -> str:
 def _windows(job: JobAccount) -> Table | None:
     if not job.windows:
         return None
-    return Table("By window", account_columns(job.windows))
+    useful = [x.kept_ns if x.ideal_ns is None else x.ideal_ns for x in job.windows]
+    so_far = zip(accumulate(useful), accumulate(x.device_ns for x in job.windows), strict=True)
+    cumulative = Column("so far", tuple(_share(*sums) for sums in so_far), right=True)
+    return Table("By window", (*account_columns(job.windows), cumulative))
 
 
 def account_columns(accounts: Sequence[Account]) -> tuple[Column, ...]:

@@ -46,7 +46,7 @@ def told():
 def journal(tmp_path, disk, told):
     # Its thread is not started: the test flushes.
     clock = Clock()
-    made = Journal(tmp_path / "run.jsonl", lambda: [], clock, told.append, disk.write)
+    made = Journal(tmp_path / "run.jsonl", list, clock, told.append, disk.write)
     yield made
     made.abandon()
 
@@ -109,7 +109,7 @@ def test_what_finds_no_room_is_counted(journal, disk, tmp_path):
 def test_a_line_that_a_killed_writer_left_cut_off_is_ended(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_text('{"event":"step","start_ns":1,"end_ns":2,"step":1}\n{"event":"st')
-    journal = Journal(path, lambda: [], Clock(), [].append)
+    journal = Journal(path, list, Clock(), [].append)
     journal.say(step(2))
     journal.flush()
     journal.abandon()
@@ -118,4 +118,4 @@ def test_a_line_that_a_killed_writer_left_cut_off_is_ended(tmp_path):
 
 def test_a_journal_that_cannot_be_opened_says_so(tmp_path):
     with pytest.raises(OSError, match="No such file"):
-        Journal(tmp_path / "nowhere" / "run.jsonl", lambda: [], Clock(), [].append)
+        Journal(tmp_path / "nowhere" / "run.jsonl", list, Clock(), [].append)

@@ -1,6 +1,7 @@
 """The partition against one that books every nanosecond by itself."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -71,4 +72,4 @@ def test_the_first_to_begin_owns_and_nothing_is_lost(spans):
     moved = first_owns(start, end)
     pieces = [(s, e) for s, e in zip(moved.tolist(), end.tolist(), strict=True) if e > s]
     assert sum(e - s for s, e in pieces) == union_of(start, end).measure
-    assert all(later[0] >= earlier[1] for earlier, later in zip(pieces, pieces[1:], strict=False))
+    assert all(later[0] >= earlier[1] for earlier, later in pairwise(pieces))

@@ -1,5 +1,6 @@
 """Random jobs whose truth is known, because the test made them: the ledger must tell just that."""
 
+import json
 import random
 from collections import Counter
 
@@ -152,7 +153,7 @@ class Truth:
 def test_a_job_is_told_as_it_was(first, lines, account):
     for seed in range(first, first + PART):
         job = lines("case.jsonl", unit=1)
-        truth = Truth(random.Random(seed), job)
+        truth = Truth(random.Random(seed), job)  # noqa: S311 - a repeatable case
         truth.run()
         if job.now == 0:
             continue
@@ -160,3 +161,44 @@ def test_a_job_is_told_as_it_was(first, lines, account):
         expected = {name: time for name, time in truth.buckets.items() if time}
         assert total.buckets == expected, f"seed {seed}"
         assert sum(total.buckets.values()) == total.device_ns == job.now, f"seed {seed}"
+
+
+def as_rank(lines, rank, *, all_tell):
+    """The lines as another rank would write them; where rank 0 tells of checkpoints, only lives."""
+    for line in lines:
+        entry = json.loads(line)
+        if entry["event"] == "open":
+            entry |= {"rank": rank, "world_size": 3, "job": "run"}
+        elif rank and not all_tell and entry["event"].startswith("checkpoint"):
+            entry = {"event": "alive", "time_ns": entry["end_ns"]}
+        yield json.dumps(entry)
+
+
+def of_three_ranks(truth, *, all_tell):
+    expected = {name: 3 * time for name, time in truth.buckets.items() if time}
+    if not all_tell:
+        quiet = 0
+        for name in {"checkpoint_save", "checkpoint_load"} & set(expected):
+            expected[name] //= 3
+            quiet += 2 * expected[name]
+        expected["unattributed"] = expected.get("unattributed", 0) + quiet
+    return {name: time for name, time in expected.items() if time}
+
+
+@pytest.mark.parametrize("all_tell", [True, False])
+def test_a_job_of_three_ranks_is_told_as_it_was(all_tell, lines, account):
+    for seed in range(100):
+        job = lines("run.jsonl", unit=1)
+        truth = Truth(random.Random(seed), job)  # noqa: S311 - a repeatable case
+        truth.run()
+        if job.now == 0:
+            continue
+        written = job.lines
+        for rank in (2, 1, 0):
+            name = f"run.rank{rank}.jsonl" if rank else "run.jsonl"
+            own = lines(name)
+            own.lines = list(as_rank(written, rank, all_tell=all_tell))
+            path = own.write()
+        total = account(path).total
+        assert total.buckets == of_three_ranks(truth, all_tell=all_tell), f"seed {seed}"
+        assert sum(total.buckets.values()) == total.device_ns == 3 * job.now, f"seed {seed}"

@@ -9,8 +9,10 @@ checkpoint, at the moment of the line before.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 
 from goodput.errors import UsageError
 from goodput.events import wire
@@ -80,23 +82,37 @@ def custom(expression: str) -> tuple[Pattern, ...]:
 
 @dataclass(slots=True)
 class _Log:
-    """Where the reading of a log is: its clock, and the last step."""
+    """Where the reading of a log is: its clock, and the last step.
 
+    `interval` is the number of steps that a line usually tells.
+    """
+
+    interval: int
     now: int | None = None
     step: int | None = None
-    begun: bool = False
-    opened: bool = field(default=False)
+    opened: bool = False
 
 
 def entries(lines: Iterable[str], patterns: Iterable[Pattern]) -> Iterator[Entry]:
     """The entries of a ledger; a log whose steps go back shows a life that was begun again."""
-    log = _Log()
+    found = list(_found(lines, tuple(patterns)))
+    numbers = [int(groups["step"] or 0) for event, groups in found if event == wire.STEP]
+    ahead = Counter(later - one for one, later in pairwise(numbers) if later > one)
+    log = _Log(ahead.most_common(1)[0][0] if ahead else 1)
+    for event, groups in found:
+        yield from _told(event, groups, log)
+
+
+def _found(
+    lines: Iterable[str], patterns: tuple[Pattern, ...]
+) -> Iterator[tuple[str, dict[str, str | None]]]:
+    """What the lines tell: the event, and the groups of its expression."""
     for line in lines:
         for pattern in patterns:
             # tqdm writes over its line: the last part is what stands.
             match = pattern.expression.search(line.rsplit("\r", 1)[-1])
             if match is not None:
-                yield from _told(pattern.event, match.groupdict(), log)
+                yield pattern.event, match.groupdict()
                 break
 
 
@@ -108,7 +124,7 @@ def _told(event: str, found: dict[str, str | None], log: _Log) -> Iterator[Entry
         return
     number = int(found["step"] or 0)
     again = log.step is not None and number <= log.step
-    count = number - log.step if log.step is not None and not again else 1
+    count = _count(number, log)
     if length is not None:
         start = at - length * count
     else:
@@ -154,6 +170,11 @@ def _moment(found: dict[str, str | None], log: _Log, length: int | None) -> int:
     since = 0 if log.now is None else log.now
     if length is None:
         return since
-    step = int(found.get("step") or 0)
-    count = step - log.step if log.step is not None and step > log.step else 1
-    return since + length * count
+    return since + length * _count(int(found.get("step") or 0), log)
+
+
+def _count(number: int, log: _Log) -> int:
+    """How many steps the line of step `number` tells: of a life's first line, the usual number."""
+    if log.step is not None and number > log.step:
+        return number - log.step
+    return max(min(log.interval, number), 1)
