@@ -17,6 +17,7 @@ from goodput import __version__
 from goodput.errors import GoodputError
 
 COMMANDS = {
+    "compare": ("goodput.commands.compare", "Compare variants of an operator with a reference."),
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
     "peak": ("goodput.commands.peak", "Measure what this device can really deliver."),
     "reconcile": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import pickle
@@ -90,12 +91,11 @@ def pickled(study: Study) -> bytes:
 
 def _by_value(study: Study, error: Exception) -> bytes:
     try:
-        from cloudpickle import dumps
+        dump: Callable[[object], bytes] = importlib.import_module("cloudpickle").dumps
     except ImportError:
         raise UsageError(
             f"a fresh process cannot be given a function ({error}); {_ADVICE}"
         ) from error
-    dump: Callable[[object], bytes] = dumps
     return dump(study)
 
 

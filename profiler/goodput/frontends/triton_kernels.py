@@ -36,7 +36,7 @@ _TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """A launch with its arguments in their places."""
 
     kernel: Any
@@ -163,7 +163,14 @@ def chosen(tuner: Any) -> tuple[Any, list[str]]:
     return tuner.configs[0], [note]
 
 
-def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> _Bound:
+def bound_to(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Bound:
+    """A launch with its arguments in their places, its heuristics applied; launches nothing."""
+    with plain_functions():
+        inner, named, _ = _unwrapped(kernel, args, dict(kwargs))
+        return _bound(inner, args, named, grid)
+
+
+def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Bound:
     if kernel.is_gluon():
         raise UncountableError("gluon", "its kernels have no TTIR, only what comes after it")
     backend = _backend()
@@ -179,7 +186,7 @@ def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: An
     )
     size = grid(values) if callable(grid) else grid
     whole = tuple(int(axis) for axis in (size if isinstance(size, Sequence) else (size,)))
-    return _Bound(kernel, values, whole, signature, constants, attributes, parsed)
+    return Bound(kernel, values, whole, signature, constants, attributes, parsed)
 
 
 @cache
@@ -199,7 +206,7 @@ def _binder(kernel: Any) -> Callable[..., Any]:
     return known[1]
 
 
-def _count(bound: _Bound) -> KernelCount:
+def _count(bound: Bound) -> KernelCount:
     arguments = list(_arguments(bound))
     source = (
         bound.kernel.cache_key,
@@ -223,7 +230,7 @@ def _count(bound: _Bound) -> KernelCount:
     return found
 
 
-def _text(bound: _Bound, *, passes: bool) -> str:
+def _text(bound: Bound, *, passes: bool) -> str:
     """The kernel's intermediate representation."""
     ir = _ir()
     backend = _backend()
@@ -251,7 +258,7 @@ def _ir() -> Any:
     return libtriton.ir
 
 
-def _arguments(bound: _Bound) -> Iterator[Argument]:
+def _arguments(bound: Bound) -> Iterator[Argument]:
     """Values of the arguments that are no constants, in order, tuples opened."""
     storages: dict[int, int] = {}
     for name, kind in bound.signature.items():
@@ -282,7 +289,7 @@ def _address(value: Any, storages: dict[int, int]) -> int:
     return place * _SPACE + int(tensor.storage_offset()) * int(tensor.element_size())
 
 
-def _stated(bound: _Bound, count: KernelCount) -> tuple[Stated, list[str]]:
+def _stated(bound: Bound, count: KernelCount) -> tuple[Stated, list[str]]:
     """What the author says of the launch, and where it is not what was counted."""
     say = getattr(bound.kernel, "launch_metadata", None)
     if say is None:
