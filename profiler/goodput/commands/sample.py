@@ -93,13 +93,13 @@ def compile_for(
         found = compiled_for(lambda: call(*arguments), architectures)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
         said = str(error) if isinstance(error, GoodputError) else typed_line(error)
-        wire.trouble(f"not compiled: {said}", place, entry)
+        wire.note(f"{entry} is not compiled: {said}")
         return
     for one in found:
         fields = {name: getattr(one, name) for name in one.__dataclass_fields__}
         wire.say(Resources(nonce=wire.nonce, case=place, entry=entry, **fields))
     if not found:
-        wire.trouble("it launches no Triton kernel", place, entry)
+        wire.note(f"{entry} launches no Triton kernel")
 
 
 def main() -> None:

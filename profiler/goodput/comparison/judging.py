@@ -378,6 +378,10 @@ def _warnings(plan: Plan, collected: Collected, comparisons: int) -> tuple[str, 
 
 def sentence_of(comparison: Comparison) -> str:
     """The result in one sentence, as hyperfine says it."""
+    kernels = [one for row in comparison.rows for one in row.resources]
+    if kernels:
+        spilling = sum(one.spilled_bytes > 0 for one in kernels)
+        return f"{len(kernels)} kernels compiled, {spilling} of them spill registers; none was run"
     if not comparison.measured or not comparison.overall:
         return "nothing could be compared"
     whole = [one for one in comparison.overall if one.cases == comparison.overall[0].cases]

@@ -69,9 +69,8 @@ class Session:
         order = random.Random(self.seed)  # noqa: S311 - hidden from variants, not from attackers
         self._measure_trains()
         start, blocks = self.clock.now(), 0
-        planned = {
-            e: {order.randrange(_FEWEST) for _ in range(self.checked - 1)} for e in self.entries
-        }
+        early = range(self.checked - 1)
+        planned = {e: {order.randrange(_FEWEST) for _ in early} for e in self.entries}
         while blocks < _FEWEST or (blocks < _MOST and self.clock.now() - start < self.seconds):
             self._block(blocks, order, planned)
             blocks += 1

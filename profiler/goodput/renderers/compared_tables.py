@@ -20,7 +20,7 @@ _COMPARED = {FASTEST, TIE, SLOWER}
 def tables_of(comparison: Comparison) -> tuple[Table, ...]:
     """All tables, in the order in which they are read; empty ones left out."""
     tables = (
-        *(case_table(case, comparison) for case in comparison.cases),
+        *(case_table(case, comparison) for case in comparison.cases if not comparison.compiled),
         winners_table(comparison),
         overall_table(comparison),
         resources_table(comparison),
@@ -30,7 +30,7 @@ def tables_of(comparison: Comparison) -> tuple[Table, ...]:
 
 def case_table(case: CaseResult, comparison: Comparison) -> Table:
     """One line a variant; what is not compared says why below."""
-    rows = [row for row in case.rows if not _only_compiled(row)]
+    rows = list(case.rows)
     columns = (
         Column("variant", tuple(row.variant for row in rows), least=12),
         Column("verdict", tuple(row.verdict for row in rows)),
@@ -46,10 +46,6 @@ def case_table(case: CaseResult, comparison: Comparison) -> Table:
         Column("memory", tuple(_bytes(row.peak_bytes) for row in rows), right=True, spare=7),
     )
     return Table(case.name, filled(columns), (*_needs(case), *_reasons(rows)))
-
-
-def _only_compiled(row: VariantRow) -> bool:
-    return bool(row.resources) and row.seconds is None
 
 
 def _needs(case: CaseResult) -> tuple[str, ...]:

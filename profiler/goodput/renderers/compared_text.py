@@ -32,12 +32,18 @@ def head_lines(comparison: Comparison) -> list[tuple[str, str]]:
     lines = [
         ("reference", comparison.reference or "none"),
         ("measured", _measured(comparison)),
-        ("trust", f"{comparison.trust}: {', '.join(comparison.checks)}"),
+        ("trust", _trust(comparison)),
         ("capacity", _capacity(comparison)),
         ("device", _device(comparison)),
         ("seed", str(comparison.seed)),
     ]
     return [(label, text) for label, text in lines if text]
+
+
+def _trust(comparison: Comparison) -> str:
+    if comparison.compiled:
+        return ""
+    return f"{comparison.trust}: {', '.join(comparison.checks)}"
 
 
 def _measured(comparison: Comparison) -> str:
@@ -51,6 +57,8 @@ def _measured(comparison: Comparison) -> str:
 
 def _capacity(comparison: Comparison) -> str:
     capacity = comparison.capacity
+    if comparison.compiled:
+        return ""
     if capacity is None:
         return "unknown: no share of it is told, and no time is held against its limit"
     rates = [f"{m} {si(p.rate, 'FLOP/s')}" for m, p in capacity.flops_per_s.items()]
