@@ -1,9 +1,9 @@
 """False verdicts of three comparers on one pair that is the same, and on one that is not.
 
-Each of `--rounds` rounds measures, one after the other in fresh processes: goodput's blocks, triton's
-`do_bench` rule (the difference of two means above 5 %) and `torch.utils.benchmark` (medians whose
-quartiles are apart). The pair `A`, `A2` is one product twice; `B` has 5 % more FLOPs. goodput's verdict
-takes its processes together; the others give one a process, as they are used.
+Each of `--rounds` fresh processes measures, one after the other: goodput's blocks, triton's
+`do_bench` rule (two means that differ by 5 %) and `torch.utils.benchmark` (medians whose quartiles
+are apart). The pair `A`, `A2` is one product twice; `B` has 5 % more FLOPs. goodput's verdict takes
+nine processes together; the others give one a process, as they are used.
 
     python benchmarks/compare_aa.py --rounds 18
 """
@@ -128,6 +128,10 @@ def report(rounds: list[dict[str, object]]) -> None:
     }
     for name, (false, true) in rows.items():
         print(f"{name:34}{false:>16.1%}{true:>14.1%}")
+
+
+def _off(means: dict[str, float], other: str) -> float:
+    return abs(math.log(means[other] / means["A"]))
 
 
 def _resampled(differences: list[float], draw: np.random.Generator, size: int) -> float:
