@@ -68,7 +68,7 @@ class Compiled:
 
 def compile_for(architecture: Architecture, source: Source) -> Compiled:
     """`source` compiled for `architecture`. Raises triton.errors.TritonError where it cannot be."""
-    target = _target(architecture)
+    target = target_of(architecture)
     attributes = {
         (source.kernel.arg_names.index(name),): _attributes(kind, target)
         for name, kind in source.signature.items()
@@ -76,8 +76,13 @@ def compile_for(architecture: Architecture, source: Source) -> Compiled:
     signature = dict(source.signature) | dict.fromkeys(source.constants, "constexpr")
     parsed = ASTSource(source.kernel, signature, dict(source.constants), attributes)
     found = triton.compile(parsed, target=target, options=dict(source.options))
+    return resources_of(found, architecture)
+
+
+def resources_of(found: Any, architecture: Architecture) -> Compiled:
+    """What a kernel that Triton compiled for `architecture` takes of it."""
     shared = int(found.metadata.shared)
-    if target.backend == "hip":
+    if target_of(architecture).backend == "hip":
         code = found.asm["amdgcn"]
         spilled = 4 * _number(r"\.vgpr_spill_count:\s+(\d+)", code)
         return Compiled(code, _number(r"\.vgpr_count:\s+(\d+)", code), spilled, shared)
@@ -116,7 +121,8 @@ _TYPES = {
 }
 
 
-def _target(architecture: Architecture) -> GPUTarget:
+def target_of(architecture: Architecture) -> GPUTarget:
+    """The chip in Triton's words."""
     if architecture.name.startswith("sm_"):
         number = int(architecture.name.removeprefix("sm_"))
         return GPUTarget("cuda", number, architecture.lanes)

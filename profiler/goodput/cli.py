@@ -19,6 +19,7 @@ from goodput.errors import GoodputError
 COMMANDS = {
     "baseline": ("goodput.commands.baseline", "Bless, show or compare baselines."),
     "check": ("goodput.commands.check", "Hold cases against their baselines and budgets."),
+    "compare": ("goodput.commands.compare", "Compare variants of an operator with a reference."),
     "count": ("goodput.commands.count", "Count what a step needs, without running it."),
     "diff": ("goodput.commands.diff", "Say what moved between two recordings."),
     "doctor": ("goodput.commands.doctor", "Say what on this machine spoils a measurement."),

@@ -1,11 +1,11 @@
-"""What `goodput compare` and `goodput.compare` share: studies measured, judged and made a result."""
+"""What `goodput compare` and `goodput.compare` share: studies measured and judged."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from goodput.calibration.device import best_device
 from goodput.calibration.roofs import Needs, capacity_of
 from goodput.capacity.profile import Capacity
 from goodput.commands.given import capacity_for
+from goodput.commands.progress import progress
 from goodput.commands.streams import tell
-from goodput.comparison.declared import Case, Study, cases as cases_of, named
+from goodput.comparison.declared import Case, Study, named
+from goodput.comparison.declared import cases as cases_of
 from goodput.comparison.experiment import TIMEOUT_SECONDS, Experiment, Place, Plan, described
 from goodput.comparison.judging import judged
 from goodput.comparison.roofs import contractions_of, ideal_of
@@ -23,6 +25,8 @@ from goodput.comparison.trust import LEVELS
 from goodput.comparison.wire import Described
 from goodput.errors import UsageError, first_line
 from goodput.measure.families import processes_for
+from goodput.renderers.compared_html import render_comparison_html
+from goodput.renderers.compared_text import render_comparison
 from goodput.report.compared import Comparison
 
 Progress = Callable[[str], None]
@@ -53,6 +57,19 @@ class Choice:
     seed: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Compared(Comparison):
+    """A comparison that shows itself: as text, and in a notebook as tables."""
+
+    def __str__(self) -> str:
+        """The text of the command."""
+        return render_comparison(self)
+
+    def _repr_html_(self) -> str:
+        """The tables."""
+        return render_comparison_html(self)
+
+
 def compare(
     *,
     reference: Callable[..., Any],
@@ -63,11 +80,11 @@ def compare(
     trust: str = "standard",
     capacity: Capacity | str | os.PathLike[str] | bool = True,
     seed: int | None = None,
-) -> Comparison:
+) -> Compared:
     """Measures variants of one operator against a reference, each sample a fresh process.
 
-    Fresh processes load the functions from the file that defines them, so that file must do nothing
-    else when it is imported (`if __name__ == "__main__":`); functions of a notebook need cloudpickle.
+    Fresh processes load the functions from the file that defines them, which must do nothing else
+    when it is imported (`if __name__ == "__main__":`); those of a notebook need cloudpickle.
 
     Args:
         reference: says what is right, and what work is useful.
@@ -94,7 +111,9 @@ def compare(
     study.cases = [_case(one, inputs) for one in (cases or cases_of())]
     place = Place(study=pickled(study))
     choice = Choice(processes=processes, trust=trust, capacity=capacity, seed=seed)
-    return comparisons(place, choice)[0]
+    with progress() as show:
+        found = comparisons(place, choice, show)[0]
+    return Compared(**{one.name: getattr(found, one.name) for one in fields(found)})
 
 
 def _case(given: Case | Mapping[str, Any], inputs: Callable[..., Any]) -> Case:
@@ -104,7 +123,7 @@ def _case(given: Case | Mapping[str, Any], inputs: Callable[..., Any]) -> Case:
 
 
 def comparisons(
-    place: Place, choice: Choice, progress: Progress = lambda _: None
+    place: Place, choice: Choice, show: Progress = lambda _: None
 ) -> tuple[Comparison, ...]:
     """All studies at `place`, measured one after the other.
 
@@ -113,12 +132,12 @@ def comparisons(
     """
     if choice.trust not in LEVELS:
         raise UsageError(f"there is no trust level {choice.trust}; take {', '.join(LEVELS)}")
-    progress("loading")
+    show("loading")
     found = described(place, choice.timeout_seconds)
     plans = [plan for study in found if (plan := _plan(place, study, choice)) is not None]
     if not plans:
         raise UsageError(_nothing_of(found, choice))
-    return tuple(_measured(plan, choice, progress) for plan in plans)
+    return tuple(_measured(plan, choice, show) for plan in plans)
 
 
 def _plan(place: Place, study: Described, choice: Choice) -> Plan | None:
@@ -161,8 +180,8 @@ def _nothing_of(found: Sequence[Described], choice: Choice) -> str:
     return f"nothing is left of {' '.join(asked)}: there are {calls}, on {cases or 'no cases'}"
 
 
-def _measured(plan: Plan, choice: Choice, progress: Progress) -> Comparison:
-    experiment = Experiment(plan, progress)
+def _measured(plan: Plan, choice: Choice, show: Progress) -> Comparison:
+    experiment = Experiment(plan, show)
     fault = _undeclared(plan)
     if fault:
         return replace(judged(plan, experiment.collected), warnings=(fault,))
@@ -170,7 +189,7 @@ def _measured(plan: Plan, choice: Choice, progress: Progress) -> Comparison:
         experiment.compile_for(choice.targets)
         return judged(plan, experiment.collected)
     experiment.count()
-    capacity = _roofs(experiment, choice, progress)
+    capacity = _roofs(experiment, choice, show)
     reference = plan.described.reference
     counts = experiment.collected.counts
     bound = {
@@ -186,7 +205,8 @@ def _undeclared(plan: Plan) -> str:
     """What a study lacks so that nothing of it can be measured; "" where it is whole."""
     operator = plan.described.entry
     if not plan.described.reference:
-        return f'{operator} has no reference: decorate one function with @goodput.reference("{operator}")'
+        declare = f'@goodput.reference("{operator}")'
+        return f"{operator} has no reference: decorate one function with {declare}"
     if not plan.cases:
         return f'{operator} has no cases: call goodput.cases("{operator}", inputs=..., ...)'
     if len(plan.entries) == 1 and not plan.described.faults:
@@ -194,8 +214,8 @@ def _undeclared(plan: Plan) -> str:
     return ""
 
 
-def _roofs(experiment: Experiment, choice: Choice, progress: Progress) -> Capacity | None:
-    """The roofs that are given, or those of the device, for the modes and products of the cases."""
+def _roofs(experiment: Experiment, choice: Choice, show: Progress) -> Capacity | None:
+    """The roofs that are given, or those of the device for the modes and products of the cases."""
     if choice.capacity is False:
         return None
     if choice.capacity is not True:
@@ -204,7 +224,7 @@ def _roofs(experiment: Experiment, choice: Choice, progress: Progress) -> Capaci
     modes = tuple(dict.fromkeys(mode for one in counts for mode in one.useful_flops))
     products = tuple(dict.fromkeys(c for one in counts for c in contractions_of(one)))
     try:
-        return capacity_of(best_device()[0], Needs(modes, products), progress=progress)
+        return capacity_of(best_device()[0], Needs(modes, products), progress=show)
     except RuntimeError as error:  # a device without memory left, or in a bad state
         tell(f"the roofs of the device could not be measured ({first_line(error)})")
         return None

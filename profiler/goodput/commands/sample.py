@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from functools import partial
 
 import msgspec
 
 from goodput.comparison.problem import Frameworks, Problem
 from goodput.comparison.trees import leaves
-from goodput.comparison.wire import Counted, Request, Wire, opened
+from goodput.comparison.wire import Counted, Request, Resources, Wire, opened
 from goodput.comparison.worker import Worker
 from goodput.errors import GoodputError, typed_line
 from goodput.frontends.host_device import cpu_identity
@@ -78,9 +79,27 @@ def counted(nonce: str, place: int, entry: str, work: WorkPass, moved: int) -> C
     )
 
 
-def compile_for(wire: Wire, place: int, entry: str, problem: Problem) -> None:
+def compile_for(
+    architectures: tuple[str, ...], wire: Wire, place: int, entry: str, problem: Problem
+) -> None:
     """Compiles the Triton kernels of `entry` for the chips that are asked for."""
-    del wire, place, entry, problem
+    try:
+        values = problem.values(1)
+        arguments = problem.arguments(entry, values)
+        call = problem.call(entry, values)
+        # Imported here: only a program that has Triton has kernels.
+        from goodput.frontends.triton_targets import compiled_for
+
+        found = compiled_for(lambda: call(*arguments), architectures)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
+        said = str(error) if isinstance(error, GoodputError) else typed_line(error)
+        wire.note(f"{entry} is not compiled: {said}")
+        return
+    for one in found:
+        fields = {name: getattr(one, name) for name in one.__dataclass_fields__}
+        wire.say(Resources(nonce=wire.nonce, case=place, entry=entry, **fields))
+    if not found:
+        wire.note(f"{entry} launches no Triton kernel")
 
 
 def main() -> None:
@@ -89,7 +108,8 @@ def main() -> None:
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     cache = cpu_identity().last_level_cache_bytes
     frameworks = Frameworks(framework_of, _CACHES * cache)
-    Worker(request, Wire(stream, request.nonce), frameworks, count, compile_for).run()
+    compiling = partial(compile_for, request.architectures)
+    Worker(request, Wire(stream, request.nonce), frameworks, count, compiling).run()
 
 
 if __name__ == "__main__":

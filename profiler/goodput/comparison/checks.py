@@ -26,7 +26,7 @@ _SHORTEST = 2e-5
 """A call shorter than this is not tested for kept results: it is mostly Python's own time."""
 
 DEGENERATE = ("all zeros", "the mean everywhere", "the result of an earlier call")
-"""Controls that show that a case tells nothing; a lower precision may pass where it loses nothing."""
+"""Controls that show that a case tells nothing; a lower precision may have nothing to lose."""
 
 _sleep = time.sleep
 
@@ -168,8 +168,9 @@ class Examination:
     def _accuracy(self) -> None:
         """Right on every seed; with the first two in the same tensors, the others in new ones."""
         problem, entry = self.problem, self.entry
-        home = problem.home(entry, problem.values(self.truths.seeds[0]))
-        before, held, earlier = threads(), None, None
+        before = threads()
+        held: Any = None
+        earlier: Any = None
         for place, seed in enumerate(self.truths.seeds):
             values = problem.values(seed)
             arguments = problem.arguments(entry, values)
@@ -193,7 +194,6 @@ class Examination:
             self._judged(seed, result, same=same)
             if self.findings.fault:
                 return
-        del home
 
     def _report(self, verdict: str, text: str) -> None:
         if text:

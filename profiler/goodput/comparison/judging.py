@@ -15,7 +15,7 @@ from goodput.capacity.profile import Capacity
 from goodput.comparison.checks import SUSPECT
 from goodput.comparison.experiment import Calls, Collected, Plan, Row
 from goodput.comparison.roofs import Ideal, ideal_of
-from goodput.comparison.trust import CHECKS, LEVELS
+from goodput.comparison.trust import LEVELS
 from goodput.comparison.wire import Counted
 from goodput.measure.anchored import CONTENDED_SHARE, EXCLUSIVE_SHARE, anchored
 from goodput.measure.exact import least_p, signed_rank
@@ -82,7 +82,7 @@ def judged(plan: Plan, collected: Collected, capacity: Capacity | None = None) -
         processes_needed=max(needed) if needed else None,
         share=share,
         trust=plan.trust,
-        checks=tuple(CHECKS[check] for check in LEVELS[plan.trust].checks),
+        checks=LEVELS[plan.trust].checks,
         seed=plan.seed,
         environment=collected.versions,
         device=collected.device,
@@ -148,7 +148,7 @@ def _case(
 
 
 def _leader(logs: dict[str, _Logs]) -> str:
-    """The entry with the least time, by its differences from any other one of the same processes."""
+    """The entry with the least time, by its differences from one other, process by process."""
     if not logs:
         return ""
     first = next(iter(logs))
@@ -378,6 +378,10 @@ def _warnings(plan: Plan, collected: Collected, comparisons: int) -> tuple[str, 
 
 def sentence_of(comparison: Comparison) -> str:
     """The result in one sentence, as hyperfine says it."""
+    kernels = [one for row in comparison.rows for one in row.resources]
+    if kernels:
+        spilling = sum(one.spilled_bytes > 0 for one in kernels)
+        return f"{len(kernels)} kernels compiled, {spilling} of them spill registers; none was run"
     if not comparison.measured or not comparison.overall:
         return "nothing could be compared"
     whole = [one for one in comparison.overall if one.cases == comparison.overall[0].cases]

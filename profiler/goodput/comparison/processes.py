@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-import goodput
 import goodput_kernels
 from goodput.comparison.wire import At, End, Message, Request, decoded
 
@@ -84,7 +84,8 @@ def outcome_of(
 
 
 def _environment() -> dict[str, str]:
-    roots = [str(Path(package.__file__ or "").parents[1]) for package in (goodput, goodput_kernels)]
+    packages = (Path(__file__).parents[1], Path(goodput_kernels.__file__ or "").parent)
+    roots = [str(package.parent) for package in packages]
     paths = [*roots, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
@@ -129,7 +130,7 @@ def _listen(
 def _ended(
     process: subprocess.Popen[bytes],
     outcome: Outcome,
-    quiet: bool,  # noqa: FBT001 - of one caller
+    quiet: bool,
     timeout_seconds: float,
     said: IO[bytes],
 ) -> None:
@@ -168,8 +169,6 @@ def _tail(said: IO[bytes]) -> str:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Ends the process and its children, whatever they do."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import pickle
@@ -62,7 +63,7 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         module = sys.modules.get(str(getattr(item, "__module__", "")))
         file = getattr(module, "__file__", None)
-        if module is None or file is None or not _is_user_s(file):
+        if module is None or file is None or not _is_user_s(module.__name__, file):
             return NotImplemented
         for name, other in vars(module).items():
             if other is item:
@@ -70,8 +71,9 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def _is_user_s(file: str) -> bool:
-    return "site-packages" not in file and not file.startswith(sys.base_prefix)
+def _is_user_s(name: str, file: str) -> bool:
+    own = name.partition(".")[0] in {"goodput", "goodput_kernels"}
+    return not own and "site-packages" not in file and not file.startswith(sys.base_prefix)
 
 
 def pickled(study: Study) -> bytes:
@@ -90,12 +92,11 @@ def pickled(study: Study) -> bytes:
 
 def _by_value(study: Study, error: Exception) -> bytes:
     try:
-        from cloudpickle import dumps
+        dump: Callable[[object], bytes] = importlib.import_module("cloudpickle").dumps
     except ImportError:
         raise UsageError(
             f"a fresh process cannot be given a function ({error}); {_ADVICE}"
         ) from error
-    dump: Callable[[object], bytes] = dumps
     return dump(study)
 
 

@@ -60,6 +60,7 @@ class Session:
     kept: list[Kept] = field(default_factory=list)
     _watches: dict[str, Stopwatch] = field(default_factory=dict)
     _held: list[Any] = field(default_factory=list)
+    _latest: dict[str, tuple[list[int], list[Any], list[Any]]] = field(default_factory=dict)
     _begin: Callable[[str], None] = lambda _: None
 
     def run(self, begin: Callable[[str], None]) -> None:
@@ -68,10 +69,13 @@ class Session:
         order = random.Random(self.seed)  # noqa: S311 - hidden from variants, not from attackers
         self._measure_trains()
         start, blocks = self.clock.now(), 0
-        planned = {e: {order.randrange(_FEWEST) for _ in range(self.checked)} for e in self.entries}
+        early = range(self.checked - 1)
+        planned = {e: {order.randrange(_FEWEST) for _ in early} for e in self.entries}
         while blocks < _FEWEST or (blocks < _MOST and self.clock.now() - start < self.seconds):
             self._block(blocks, order, planned)
             blocks += 1
+        for entry, train in self._latest.items():
+            self._keep(entry, train, order)  # the last one, whenever that is
 
     def _measure_trains(self) -> None:
         """How many calls of each make a sample that is long enough."""
@@ -98,9 +102,9 @@ class Session:
             own = sets[: self.trains[turn]]
             seconds, outputs = self._timed(turn, own)
             self.calls.setdefault(turn, []).append(seconds)
+            self._latest[turn] = seeds, own, outputs
             if block in planned[turn]:
-                place = order.randrange(len(own))
-                self._keep(turn, seeds[place], own[place], outputs[place])
+                self._keep(turn, self._latest[turn], order)
             # Held until the next but one, so that no address is used twice in a row.
             self._held = [*self._held[-2 * len(turns) :], (own, outputs)]
 
@@ -134,11 +138,19 @@ class Session:
             self._watches[entry] = home.stopwatch(self.clock)
         return self._watches[entry]
 
-    def _keep(self, entry: str, seed: int, values: tuple[Any, ...], outputs: Any) -> None:
+    def _keep(
+        self, entry: str, train: tuple[list[int], list[Any], list[Any]], order: random.Random
+    ) -> None:
+        """Takes the numbers out of one call of a train."""
+        seeds, values, outputs = train
+        place = order.randrange(len(values))
+        seed = seeds[place]
         try:
-            self.kept.append(Kept(entry, seed, self.problem.result(entry, values, outputs)))
+            result = self.problem.result(entry, values[place], outputs[place])
         except UsageError as error:
             self.kept.append(Kept(entry, seed, None, str(error)))
+        else:
+            self.kept.append(Kept(entry, seed, result))
 
 
 def _length(once: float) -> int:

@@ -35,8 +35,9 @@ _STANDARD = (
     "clocks",
     "threads",
     "held-back shapes",
+    "kept results",
 )
-_AUDIT = (*_STANDARD, "kept results", "apart")
+_AUDIT = (*_STANDARD, "apart")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,20 @@ class SecondClock:
 
 
 def clock_faults(frameworks: Sequence[Values], second: SecondClock) -> str:
-    """What of the clocks has been replaced, or goes wrong; "" where all are whole."""
+    """What of the clocks has been replaced, or goes wrong; "" where all are whole.
+
+    Those of Python are put back, so that whoever comes next is not blamed for it.
+    """
     replaced = [f"time.{name}" for name in _CLOCKS if getattr(time, name) is not _KEPT[name]]
     if HostClock.now is not _NOW:
         replaced.append("goodput's own clock")
+    for name, clock in _KEPT.items():
+        setattr(time, name, clock)
+    type.__setattr__(HostClock, "now", staticmethod(_NOW))
     for values in frameworks:
         replaced += values.tampered()
     if replaced:
-        return f"{', '.join(replaced)} was replaced: its times mean nothing"
+        return f"it replaces {', '.join(replaced)}: its times mean nothing"
     if second.drift() > _DRIFT:
         return f"the clock of the calls and the system's differ by {second.drift():.0%}"
     return ""

@@ -178,6 +178,7 @@ class _Sample:
                 start = clock.now()
                 self.problem.run(entry, values, arguments)
                 self._first[entry] = clock.now() - start
+                self._clocks(entry)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
                 if entry == self.study.reference:
                     self._trouble(f"the reference raises {_said(error)}")
@@ -296,7 +297,7 @@ class _Sample:
                 return
 
     def _on_other_sizes(self, case: Case, seed: int) -> bool:
-        """Whether the reference runs on the sizes of `case`, so that variants could be held to it."""
+        """Whether the reference runs on the sizes of `case`; then variants are held to it."""
         problem = Problem(case, self.study.calls, self.worker.frameworks)
         truths = Truths(problem, self.study.reference, (seed, seed + 1), None)
         self._at("held-back sizes", self.study.reference)

@@ -52,7 +52,7 @@ _TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """A launch with its arguments in their places."""
 
     kernel: Any
@@ -181,7 +181,14 @@ def chosen(tuner: Any) -> tuple[Any, list[str]]:
     return tuner.configs[0], [note]
 
 
-def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> _Bound:
+def bound_to(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Bound:
+    """A launch with its arguments in their places, its heuristics applied; launches nothing."""
+    with plain_functions():
+        inner, named, _ = _unwrapped(kernel, args, dict(kwargs))
+        return _bound(inner, args, named, grid)
+
+
+def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Bound:
     if kernel.is_gluon():
         raise UncountableError("gluon", "its kernels have no TTIR, only what comes after it")
     backend = _backend()
@@ -197,7 +204,7 @@ def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: An
     )
     size = grid(values) if callable(grid) else grid
     whole = tuple(int(axis) for axis in (size if isinstance(size, Sequence) else (size,)))
-    return _Bound(kernel, values, whole, signature, constants, attributes, parsed)
+    return Bound(kernel, values, whole, signature, constants, attributes, parsed)
 
 
 @cache
@@ -217,7 +224,7 @@ def _binder(kernel: Any) -> Callable[..., Any]:
     return known[1]
 
 
-def _count(bound: _Bound) -> KernelCount:
+def _count(bound: Bound) -> KernelCount:
     arguments = list(_arguments(bound))
     source = (
         bound.kernel.cache_key,
@@ -253,7 +260,7 @@ def _tried(
 
 
 def _measured(
-    bound: _Bound, key: Any, module: Module, arguments: list[Argument]
+    bound: Bound, key: Any, module: Module, arguments: list[Argument]
 ) -> KernelCount | None:
     """The count with the whole numbers that tensors hold; None where they do not help."""
     memory = Memory(_whole_numbers(bound))
@@ -270,7 +277,7 @@ def _measured(
     return _measured_counts[key, held]
 
 
-def _whole_numbers(bound: _Bound) -> dict[int, Any]:
+def _whole_numbers(bound: Bound) -> dict[int, Any]:
     """What the storages of the tensors of whole numbers hold, by place."""
     found: dict[int, Any] = {}
     storages: dict[int, int] = {}
@@ -294,7 +301,7 @@ def _tensors(kind: Any, value: Any) -> Iterator[Any]:
             yield tensor
 
 
-def _text(bound: _Bound, *, passes: bool) -> str:
+def _text(bound: Bound, *, passes: bool) -> str:
     """The kernel's intermediate representation."""
     ir = _ir()
     backend = _backend()
@@ -322,7 +329,7 @@ def _ir() -> Any:
     return libtriton.ir
 
 
-def _arguments(bound: _Bound) -> Iterator[Argument]:
+def _arguments(bound: Bound) -> Iterator[Argument]:
     """Values of the arguments that are no constants, in order, tuples opened."""
     storages: dict[int, int] = {}
     for name, kind in bound.signature.items():
@@ -353,7 +360,7 @@ def _address(value: Any, storages: dict[int, int]) -> int:
     return place * SPACE + int(tensor.storage_offset()) * int(tensor.element_size())
 
 
-def _stated(bound: _Bound, count: KernelCount) -> tuple[Stated, list[str]]:
+def _stated(bound: Bound, count: KernelCount) -> tuple[Stated, list[str]]:
     """What the author says of the launch, and where it is not what was counted."""
     say = getattr(bound.kernel, "launch_metadata", None)
     if say is None:

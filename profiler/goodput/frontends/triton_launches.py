@@ -83,7 +83,7 @@ class LaunchWatch:
             (Autotuner, self._tune),
             (InterpretedFunction, self._interpret),
         ):
-            self._stack.enter_context(_replaced(cls, run))
+            self._stack.enter_context(replaced_run(cls, run))
         self._stack.enter_context(direct_launches())
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class LaunchWatch:
 
 
 @contextmanager
-def _replaced(cls: Any, run: Callable[..., Any]) -> Iterator[None]:
+def replaced_run(cls: Any, run: Callable[..., Any]) -> Iterator[None]:
     """Inside, the method `run` of a class is `run(original, self, args, kwargs)`."""
     original = cls.run
 

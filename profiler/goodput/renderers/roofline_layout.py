@@ -82,6 +82,15 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that ran: FLOP per byte, FLOP/s, and what it is called."""
+
+    intensity: float
+    flops_per_s: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Frame:
     """The rectangle of the plot, and its axes."""
 
@@ -118,8 +127,11 @@ def width_of(text: str, size: float) -> float:
     return size * (_NARROW_GLYPH * (len(text) - wide) + _WIDE_GLYPH * wide)
 
 
-def layout(peaks: Peaks) -> Drawing | None:
-    """The drawing of a device's roofline; None where it has no compute or no memory roof."""
+def layout(peaks: Peaks, marks: Sequence[Mark] = ()) -> Drawing | None:
+    """The drawing of a device's roofline; None where it has no compute or no memory roof.
+
+    `marks` stand on it, numbered, with a legend below.
+    """
     roofline = roofline_of(peaks)
     if roofline is None:
         return None
@@ -129,19 +141,36 @@ def layout(peaks: Peaks) -> Drawing | None:
     grid_lines, grid_texts = _grid(frame)
     slope_lines, slope_texts = _slopes(roofline, frame)
     roof_lines, roof_texts = _roofs(roofline, frame)
+    mark_lines, mark_texts = _marks(marks, frame)
     return Drawing(
         WIDTH,
-        frame.bottom + _BOTTOM,
-        (*grid_lines, *slope_lines, *roof_lines),
-        (*_titles(peaks, frame), *grid_texts, *roof_texts, *slope_texts),
+        frame.bottom + _BOTTOM + _LINE * len(marks),
+        (*grid_lines, *slope_lines, *roof_lines, *mark_lines),
+        (*_titles(peaks, frame), *grid_texts, *roof_texts, *slope_texts, *mark_texts),
     )
+
+
+def _marks(marks: Sequence[Mark], frame: _Frame) -> tuple[list[Line], list[Text]]:
+    """A diamond each, its number beside it, and the legend below the plot."""
+    lines, texts = [], []
+    for number, mark in enumerate(marks, 1):
+        x, y = frame.x(mark.intensity), frame.y(mark.flops_per_s)
+        corners = ((x - 4, y), (x, y - 4), (x + 4, y), (x, y + 4), (x - 4, y))
+        colour = COLOURS[(number - 1) % len(COLOURS)]
+        lines.append(Line(corners, colour, 2))
+        texts.append(Text(x + _PAD, y + 4, str(number), SMALL_FONT, colour=colour))
+        said = f"{number}  {mark.label}, {si(mark.flops_per_s, 'FLOP/s')}"
+        place = frame.bottom + _BOTTOM + _LINE * (number - 1)
+        texts.append(Text(frame.left, place, _fitted(said, SMALL_FONT), SMALL_FONT, colour=colour))
+    return lines, texts
 
 
 def _titles(peaks: Peaks, frame: _Frame) -> list[Text]:
     name = peaks.device.name or f"unnamed {peaks.device.kind}"
     versions = sorted(peaks.surroundings.software.items())
     software = ", ".join(f"{name} {version}" for name, version in versions)
-    facts = (peaks.measured_at[:10], f"goodput peak, {peaks.level}", software, peaks.partial)
+    level = f"goodput peak, {peaks.level}" if peaks.level else ""
+    facts = (peaks.measured_at[:10], level, software, peaks.partial)
     middle = (frame.left + frame.right) / 2
     return [
         Text(frame.left, 30, _fitted(f"Roofline of {name}", TITLE_FONT), TITLE_FONT),

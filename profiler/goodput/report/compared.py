@@ -137,10 +137,10 @@ class Comparison:
         cases: results, in order.
         overall: one a variant; the best single choice first.
         processes: fresh ones of each case.
-        processes_needed: about how many would tell the closest unclear pair; None where all is told.
+        processes_needed: about how many would tell the closest pair; None where all is told.
         share: the quantile that is a process's value.
         trust: the level.
-        checks: what ran, in words.
+        checks: names of those that ran.
         seed: which makes all orders and values again.
         environment: versions.
         device: in the framework's words.
@@ -174,6 +174,11 @@ class Comparison:
     def untrustworthy(self) -> bool:
         """Whether a variant was incorrect, suspect or invalid."""
         return any(row.verdict in UNTRUSTWORTHY for row in self.rows)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether any Triton kernel was compiled for a chip."""
+        return any(row.resources for row in self.rows)
 
     @property
     def measured(self) -> bool:

@@ -1,0 +1,131 @@
+"""The Triton kernels of a callable, compiled for a chip that is not there. Launches nothing.
+
+Kernels are bound to their arguments as when they are launched, so that the compiler knows what it
+would know then: which numbers are divisible by 16, which are 1, which arguments are constants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import triton
+from triton.compiler import ASTSource
+from triton.errors import TritonError
+from triton.runtime.autotuner import Autotuner
+from triton.runtime.jit import JITFunction
+
+from goodput.errors import NotMeasuredError, UsageError, typed_line
+from goodput.frontends.torch_private import direct_launches
+from goodput.frontends.triton_kernels import bound_to
+from goodput.frontends.triton_launches import replaced_run
+from goodput_kernels.triton_architecture import ARCHITECTURES, Architecture
+from goodput_kernels.triton_compile import resources_of, target_of
+
+# Tensor-core instructions of PTX, and the matrix ones of AMD's assembly.
+_MATRIX = re.compile(
+    r"^\s*(?:@\S+ )?(?:wgmma\.mma_async|mma\.sync|tcgen05\.mma|v_s?mfma)", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKernel:
+    """One kernel compiled for one chip; bytes are of a thread (spilled) and of a block (shared)."""
+
+    architecture: str
+    kernel: str
+    config: str
+    registers: int
+    spilled_bytes: int
+    shared_bytes: int
+    matrix_instructions: int
+
+
+def architecture(name: str) -> Architecture:
+    """The chip of this name.
+
+    Raises:
+        UsageError: there are no kernels for it.
+    """
+    if name not in ARCHITECTURES:
+        raise UsageError(
+            f"no chip {name} is known to Triton's part; take {', '.join(ARCHITECTURES)}"
+        )
+    return ARCHITECTURES[name]
+
+
+def compiled_for(
+    call: Callable[[], object], architectures: Sequence[str]
+) -> tuple[TargetKernel, ...]:
+    """Every kernel that `call` launches, once for each configuration and chip.
+
+    Raises:
+        NotMeasuredError: a kernel does not compile for a chip.
+    """
+    chips = [architecture(name) for name in architectures]
+    found: dict[TargetKernel, None] = {}
+    for kernel, args, kwargs in _launches(call):
+        for config, named in _configurations(kernel, kwargs):
+            for chip in chips:
+                found[_compiled(kernel, args, named, config, chip)] = None
+    return tuple(found)
+
+
+_Launch = tuple[Any, tuple[Any, ...], dict[str, Any]]
+
+
+def _launches(call: Callable[[], object]) -> list[_Launch]:
+    """What `call` would launch; nothing is."""
+    seen: list[_Launch] = []
+
+    def note(original: Any, kernel: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        del original
+        seen.append((kernel, tuple(args), dict(kwargs)))
+
+    with ExitStack() as stack:
+        for cls in (JITFunction, Autotuner):
+            stack.enter_context(replaced_run(cls, note))
+        stack.enter_context(direct_launches())
+        call()
+    return seen
+
+
+def _configurations(kernel: Any, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every configuration of a tuner that has chosen none, with the arguments that it gives."""
+    if not hasattr(kernel, "configs"):
+        yield "", dict(kwargs)
+        return
+    best = getattr(kernel, "best_config", None)
+    for config in [best] if best is not None else kernel.configs:
+        yield str(config), {**kwargs, **config.all_kwargs()}
+
+
+def _compiled(
+    kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any], config: str, chip: Architecture
+) -> TargetKernel:
+    inner = kernel.fn if hasattr(kernel, "configs") else kernel
+    grid = kwargs.pop("grid", (1,))
+    name = getattr(inner, "__name__", None) or inner.fn.__name__
+    try:
+        bound = bound_to(inner, args, kwargs, grid)
+        source = ASTSource(bound.kernel, bound.signature, bound.constants, bound.attributes)
+        options = {key: getattr(bound.options, key) for key in ("num_warps", "num_stages")}
+        made = triton.compile(source, target=target_of(chip), options=options)
+    except TritonError as error:
+        raise NotMeasuredError(
+            f"the Triton kernel {name} does not compile for {chip.name}: {typed_line(error)}"
+        ) from error
+    resources = resources_of(made, chip)
+    matrix = len(_MATRIX.findall(resources.code))
+    return TargetKernel(
+        chip.name,
+        name,
+        config or f"num_warps: {options['num_warps']}, num_stages: {options['num_stages']}",
+        resources.registers,
+        resources.spilled_bytes,
+        resources.shared_bytes,
+        matrix,
+    )
