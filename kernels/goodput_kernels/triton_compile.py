@@ -75,7 +75,13 @@ def compile_for(architecture: Architecture, source: Source) -> Compiled:
     }
     signature = dict(source.signature) | dict.fromkeys(source.constants, "constexpr")
     parsed = ASTSource(source.kernel, signature, dict(source.constants), attributes)
-    found = triton.compile(parsed, target=target, options=dict(source.options))
+    return compile_parsed(parsed, architecture, source.options)
+
+
+def compile_parsed(parsed: Any, architecture: Architecture, options: Mapping[str, Any]) -> Compiled:
+    """A kernel in Triton's own form, compiled for `architecture`; raises as `compile_for` does."""
+    target = _target(architecture)
+    found = triton.compile(parsed, target=target, options=dict(options))
     shared = int(found.metadata.shared)
     if target.backend == "hip":
         code = found.asm["amdgcn"]

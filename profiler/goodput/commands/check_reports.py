@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -54,17 +55,17 @@ class Places:
 
 def publish(report: CheckReport, runs: Sequence[CaseRun], places: Places, stream: TextIO) -> int:
     """Writes the report wherever it was asked for; the exit status that it deserves."""
-    forms = {
-        places.json: lambda: run_file.encode(report, runs),
-        places.markdown: lambda: render_check_markdown(report),
-        places.junit: lambda: render_junit(report),
-        places.sarif: lambda: render_sarif(report),
-    }
-    files = {place: form for place, form in forms.items() if place not in {None, STDOUT}}
-    written = [write_file(Path(str(place)), form()) for place, form in files.items()]
+    forms: tuple[tuple[str | None, Callable[[], str]], ...] = (
+        (places.json, partial(run_file.encode, report, runs)),
+        (places.markdown, partial(render_check_markdown, report)),
+        (places.junit, partial(render_junit, report)),
+        (places.sarif, partial(render_sarif, report)),
+    )
+    files = [(Path(place), form) for place, form in forms if place not in {None, STDOUT} and place]
+    written = [write_file(path, form()) for path, form in files]
     _summarise(report, os.environ)
     if places.alone_on_stdout:
-        text = forms[STDOUT]()
+        text = next(form() for place, form in forms if place == STDOUT)
     else:
         text = render_check_text(report, width=line_width(), colour=coloured(stream))
         text += render_annotations(report) if places.annotations else ""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from goodput.commands.case_runs import Place, counted, modelled, scratch_folder
+from goodput.commands.case_runs import Site, counted, modelled, scratch_folder
 from goodput.commands.references import Reference, reference
 from goodput.commands.timed_runs import Sides, timed
 from goodput.errors import GoodputError, UsageError
@@ -113,7 +113,7 @@ def _run_all(
     gates: Gates, wanted: Sequence[_Wanted], held: Reference, folder: Path
 ) -> list[CaseRun]:
     """What fresh processes see, case by case; the counts of one serve all of its tiers."""
-    place = Place(gates.root, commit_of(gates.root))
+    place = Site(gates.root, commit_of(gates.root))
     family = sum(tier is Tier.MEASURED for _, tier in wanted)
     runs: list[CaseRun] = []
     for case in dict.fromkeys(case.name for case, _ in wanted):
@@ -127,7 +127,7 @@ def _run_all(
 class _Here:
     """Where a case runs, what it leaves behind, and how many cases are timed."""
 
-    place: Place
+    place: Site
     folder: Path
     family: int
 

@@ -36,7 +36,7 @@ _TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """A launch with its arguments in their places."""
 
     kernel: Any
@@ -47,6 +47,9 @@ class _Bound:
     attributes: Mapping[Any, Any]
     options: Any
 
+
+bounds: dict[tuple[str, ...], Bound] = {}
+"""The kernels that were launched, each with the first launch of its kind, in order."""
 
 _modules: dict[Any, Module] = {}
 _counts: dict[Any, KernelCount | UncountableError] = {}
@@ -68,6 +71,7 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
         with plain_functions():
             inner, named, notes = _unwrapped(kernel, args, dict(kwargs))
             bound = _bound(inner, args, named, grid)
+            bounds.setdefault((name, *source_of(bound)), bound)
             count = _count(bound)
     except GoodputError as error:
         warning = f"the Triton kernel {name} is not counted: {error}"
@@ -163,7 +167,7 @@ def chosen(tuner: Any) -> tuple[Any, list[str]]:
     return tuner.configs[0], [note]
 
 
-def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> _Bound:
+def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Bound:
     if kernel.is_gluon():
         raise UncountableError("gluon", "its kernels have no TTIR, only what comes after it")
     backend = _backend()
@@ -179,7 +183,7 @@ def _bound(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: An
     )
     size = grid(values) if callable(grid) else grid
     whole = tuple(int(axis) for axis in (size if isinstance(size, Sequence) else (size,)))
-    return _Bound(kernel, values, whole, signature, constants, attributes, parsed)
+    return Bound(kernel, values, whole, signature, constants, attributes, parsed)
 
 
 @cache
@@ -199,14 +203,9 @@ def _binder(kernel: Any) -> Callable[..., Any]:
     return known[1]
 
 
-def _count(bound: _Bound) -> KernelCount:
+def _count(bound: Bound) -> KernelCount:
     arguments = list(_arguments(bound))
-    source = (
-        bound.kernel.cache_key,
-        repr(bound.signature),
-        repr(sorted(bound.constants.items(), key=repr)),
-        repr(bound.attributes),
-    )
+    source = source_of(bound)
     key = (source, tuple(arguments), bound.grid)
     found = _counts.get(key)
     if found is None:
@@ -223,7 +222,17 @@ def _count(bound: _Bound) -> KernelCount:
     return found
 
 
-def _text(bound: _Bound, *, passes: bool) -> str:
+def source_of(bound: Bound) -> tuple[str, str, str, str]:
+    """What a launch's code depends on, beside the compiler's options."""
+    return (
+        bound.kernel.cache_key,
+        repr(bound.signature),
+        repr(sorted(bound.constants.items(), key=repr)),
+        repr(bound.attributes),
+    )
+
+
+def _text(bound: Bound, *, passes: bool) -> str:
     """The kernel's intermediate representation."""
     ir = _ir()
     backend = _backend()
@@ -251,7 +260,7 @@ def _ir() -> Any:
     return libtriton.ir
 
 
-def _arguments(bound: _Bound) -> Iterator[Argument]:
+def _arguments(bound: Bound) -> Iterator[Argument]:
     """Values of the arguments that are no constants, in order, tuples opened."""
     storages: dict[int, int] = {}
     for name, kind in bound.signature.items():
@@ -282,7 +291,7 @@ def _address(value: Any, storages: dict[int, int]) -> int:
     return place * _SPACE + int(tensor.storage_offset()) * int(tensor.element_size())
 
 
-def _stated(bound: _Bound, count: KernelCount) -> tuple[Stated, list[str]]:
+def _stated(bound: Bound, count: KernelCount) -> tuple[Stated, list[str]]:
     """What the author says of the launch, and where it is not what was counted."""
     say = getattr(bound.kernel, "launch_metadata", None)
     if say is None:

@@ -1,0 +1,63 @@
+"""Which graphs torch.compile makes of a program: found on tensors without memory, compiling none.
+
+Dynamo traces the program as ever; what it would hand to inductor runs as it was written. Private
+names, tried on torch 2.13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from goodput.errors import first_line
+from goodput.frontends.torch_count import Step, take
+from goodput.frontends.torch_count_devices import compile_is_used
+
+_CALLS = 2
+"""Calls of the step: what the second compiles is compiled again."""
+
+
+def graphs_fault(make: Callable[[], Step]) -> str:
+    """Takes the step that `make` makes through torch.compile; why that cannot be, "" where it can.
+
+    What happened is in torch's own books, as after a real run. Nothing is done where the program
+    compiles nothing.
+    """
+    if not compile_is_used():
+        return ""
+    try:
+        with _as_traced(), FakeTensorMode(allow_non_fake_inputs=True):
+            # Code that was compiled before would not be traced, and what is traced here is none.
+            torch._dynamo.reset()  # noqa: SLF001 - torch's own tests begin so
+            step = make()
+            for _ in range(_CALLS):
+                take(step)
+    except Exception as error:  # noqa: BLE001 - the border with the user's program
+        return (
+            f"graph breaks could not be found without running it ({first_line(error)}); declare "
+            "the case as a script"
+        )
+    finally:
+        torch._dynamo.reset()  # noqa: SLF001 - the same
+    return ""
+
+
+@contextmanager
+def _as_traced() -> Iterator[None]:
+    """Inside, inductor gives back the graphs that it is handed."""
+    import torch._inductor.compile_fx as inductor
+
+    original: Any = inductor.compile_fx
+    inductor.compile_fx = _as_written  # type: ignore[assignment]  # of a simpler signature
+    try:
+        yield
+    finally:
+        inductor.compile_fx = original
+
+
+def _as_written(graph: Any, _: Any, **__: Any) -> Any:
+    return graph.forward
