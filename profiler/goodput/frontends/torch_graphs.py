@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from goodput.errors import first_line
 from goodput.frontends.torch_count import Step, take
-from goodput.frontends.torch_count_devices import compile_is_used
+from goodput.frontends.torch_private import compile_is_used
 
 _CALLS = 2
 """Calls of the step: what the second compiles is compiled again."""

@@ -135,6 +135,11 @@ def _cost(held: Held, found: Judgement, before: Sides, now: dict[str, float]) ->
     value = now["cost"]
     old = value / math.exp(found.shift.estimate)
     origin = held.baseline.origin.get("cost") if held.baseline else None
+    floor = _noise(held)
+    if found.verdict is Verdict.PASS and floor is not None and floor > _REPORT_ONLY:
+        told = f"the noise floor of this case is {percent(floor)}: too high to prove anything small"
+        verdict, cause = Verdict.INCONCLUSIVE, Cause.NOISE
+        return Finding("cost", verdict, old, value, cause, origin=origin, sentence=told)
     if found.verdict is Verdict.PASS:
         return Finding("cost", Verdict.PASS, old, value, origin=origin)
     if found.verdict is Verdict.INCONCLUSIVE:
@@ -183,7 +188,4 @@ def _notes(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -
         cause, told = cause_of(before, own, found.effect)
         if cause in {Cause.NUMERATOR, Cause.PRECISION}:
             notes.append(f"{told}, and cost did not move")
-    floor = _noise(held)
-    if floor is not None and floor > _REPORT_ONLY:
-        notes.append(f"the noise floor of this case is {percent(floor)}: too high to gate on it")
     return notes
