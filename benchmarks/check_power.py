@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from goodput.gates.measured import CONFIRMING, LOOKS, sequential
+from goodput.gates.looks import CONFIRMING, LOOKS
+from goodput.gates.measured import sequential
 from goodput.measure.exact import rank_sum
 from goodput.report.verdicts import Verdict
 

@@ -19,7 +19,7 @@ from goodput.errors import GoodputError, NotMeasuredError, UsageError
 from goodput.gates import processes, program_check
 from goodput.gates.baselines import PROOFS, Baseline
 from goodput.gates.declarations import Case
-from goodput.gates.figures import Observation, Place
+from goodput.gates.observation import Observation, Place
 from goodput.gates.observed_run import CaseRun
 from goodput.report.verdicts import Tier
 

@@ -10,14 +10,12 @@ from typing import TypeAlias
 
 from goodput.commands.case_runs import Site, counted, modelled, scratch_folder
 from goodput.commands.references import Reference, reference
-from goodput.commands.timed_runs import Sides, timed
 from goodput.errors import GoodputError, UsageError
 from goodput.gates import declarations, history, run_file
 from goodput.gates.baselines import PROOFS, Baseline
 from goodput.gates.declarations import Case, Gates
 from goodput.gates.judge import failed, judged
-from goodput.gates.judge_measured import Held, results
-from goodput.gates.measured import ALPHA
+from goodput.gates.looks import ALPHA
 from goodput.gates.observed_run import CaseRun
 from goodput.gates.work_tree import commit_of
 from goodput.report.metrics import nearest
@@ -141,6 +139,8 @@ def _runs(case: Case, tiers: Sequence[Tier], held: Reference, here: _Here) -> It
     if Tier.MODELLED in tiers:
         yield modelled(case, counts, here.place.root)
     if Tier.MEASURED in tiers:
+        from goodput.commands.timed_runs import Sides, timed  # its statistics need numpy
+
         base = held.place if base_counts is not None else None
         sides = Sides(here.place, base, counts, base_counts)
 
@@ -164,7 +164,7 @@ def _judged_all(
     """A result a run; timed cases are judged together."""
     cases = {case.name: case for case, _ in wanted}
     found: dict[int, CaseResult] = {}
-    together: dict[int, Held] = {}
+    together: dict[int, tuple[Case, CaseRun, Baseline | None]] = {}
     for number, run in enumerate(runs):
         case = cases[run.case]
         try:
@@ -173,8 +173,12 @@ def _judged_all(
             found[number] = failed(case.name, run.tier, str(error), error.exit_code, run.reproduce)
             continue
         if run.tier is Tier.MEASURED:
-            together[number] = Held(case, run, baseline)
+            together[number] = case, run, baseline
         else:
             found[number] = judged(run, baseline, case.budget, held.why_not(case.name))
-    found |= dict(zip(together, results(list(together.values())), strict=True))
+    if together:
+        from goodput.gates.judge_measured import Held, results  # its statistics need numpy
+
+        timed = results([Held(*one) for one in together.values()])
+        found |= dict(zip(together, timed, strict=True))
     return [found[number] for number in sorted(found)]

@@ -18,7 +18,7 @@ from goodput.errors import GoodputError, NotMeasuredError
 
 if TYPE_CHECKING:
     from goodput.frontends.triton_resources import KernelResources
-    from goodput.gates.figures import Observation, Place
+    from goodput.gates.observation import Observation, Place
     from goodput.recording.run import RunOutcome, ScriptTarget
     from goodput.trace.recording import Recording
 
@@ -144,7 +144,7 @@ class Watch:
         )
 
     def _breaks(self) -> Iterator[Place]:
-        from goodput.gates.figures import Place
+        from goodput.gates.observation import Place
 
         for one in self._compiler.breaks():
             yield Place("graph_breaks", one.file, one.line, one.reason)
@@ -162,7 +162,7 @@ def _of_kernel(one: KernelResources) -> dict[str, float]:
 
 
 def _spill_place(one: KernelResources) -> Place:
-    from goodput.gates.figures import Place
+    from goodput.gates.observation import Place
 
     return Place(f"spills.{one.title}", one.file, one.line, "for want of registers")
 

@@ -14,7 +14,7 @@ from goodput.commands.case_runs import CountedRun, Site, answered, reproduce, re
 from goodput.device import DeviceIdentity
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.frontends.timed_case import TimedCase
-from goodput.gates import measured
+from goodput.gates import looks
 from goodput.gates.baselines import Baseline
 from goodput.gates.declarations import Case
 from goodput.gates.judge_measured import Held, judgement_of
@@ -101,18 +101,18 @@ def _escalated(
     family: int,
 ) -> CaseRun:
     pairs = _Pairs(case, sides, folder)
-    look = measured.next_look(0)
+    look = looks.next_look(0)
     while look is not None:
         run = pairs.up_to(look, run)
         held = Held(case, run, baseline_of(run))
         found = judgement_of(held, family)
         if found is None or found.decided:
             break
-        look = measured.next_look(look)
+        look = looks.next_look(look)
     else:
         found = None
     if found is not None and found.verdict is Verdict.REGRESSED:
-        run = pairs.again(measured.CONFIRMING, run)
+        run = pairs.again(looks.CONFIRMING, run)
     return run
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from goodput.capacity.store import check_schema
 from goodput.errors import NotMeasuredError, UsageError
-from goodput.gates.figures import OperatorFigures
+from goodput.gates.observation import OperatorFigures
 from goodput.gates.observed_run import CaseRun
 from goodput.report.verdicts import Tier
 

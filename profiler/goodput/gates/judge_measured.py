@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from goodput.gates import budgets, measured
+from goodput.gates import budgets, looks, measured
 from goodput.gates.baselines import Baseline, incomparable
 from goodput.gates.blessing import middles
 from goodput.gates.causes import Sides, cause_of, clocks_moved
@@ -60,7 +60,7 @@ def judgement_of(held: Held, family: int = 1) -> Judgement | None:
     if not paired and (baseline is None or not baseline.processes or incomparable(run, baseline)):
         return None
     before = run.before if paired else baseline.processes if baseline else ()
-    effect = measured.effect_of(held.case.min_effect, _noise(held))
+    effect = looks.effect_of(held.case.min_effect, _noise(held))
     first = measured.judged(
         _costs(run.processes), _costs(before), effect, paired=paired, family=family
     )
@@ -73,7 +73,7 @@ def judgement_of(held: Held, family: int = 1) -> Judgement | None:
 
 def _noise(held: Held) -> float | None:
     if held.run.before:
-        return measured.noise_floor(_costs(held.run.before))
+        return looks.noise_floor(_costs(held.run.before))
     return held.baseline.noise if held.baseline else None
 
 

@@ -11,20 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from goodput.gates.looks import CONFIRMING, LOOKS
 from goodput.measure.exact import Side, rank_sum, signed_rank
 from goodput.measure.families import holm
 from goodput.measure.shifts import Shift, paired_shift, unpaired_shift
-from goodput.measure.statistics import median
 from goodput.report.verdicts import Verdict
 
-LOOKS = ((9, 0.002), (15, 0.003), (25, 0.005))
-"""Fresh processes after which it is judged, and the chance of a false alarm spent there."""
-ALPHA = sum(alpha for _, alpha in LOOKS)
-CONFIRMING = LOOKS[0][0]
-"""Further processes that must say the same of a case that failed."""
 _CONFIRMING_ALPHA = 0.01
-_NOISE_FLOORS = 3.0
-_MAD_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +45,6 @@ class Judgement:
         """The least change that these processes could have told, as a ratio."""
         width = self.shift.half_width
         return math.expm1(width) if math.isfinite(width) and width < 1 else math.inf
-
-
-def noise_floor(costs: Sequence[float]) -> float:
-    """By how much the middle of so many processes is uncertain, as a ratio; of cost alone."""
-    logs = [math.log(cost) for cost in costs]
-    centre = median(logs)
-    deviation = _MAD_TO_DEVIATION * median([abs(log - centre) for log in logs])
-    return deviation / math.sqrt(len(logs))
-
-
-def effect_of(least: float, floor: float | None) -> float:
-    """The least change that counts: what was asked for, or three noise floors."""
-    return max(least, _NOISE_FLOORS * (floor or 0.0))
 
 
 def judged(
@@ -131,11 +111,6 @@ def in_family(judgements: Mapping[str, Judgement]) -> dict[str, Judgement]:
         )
         for name, one in judgements.items()
     }
-
-
-def next_look(processes: int) -> int | None:
-    """How many processes the next judgement needs; None where there is no further one."""
-    return next((count for count, _ in LOOKS if count > processes), None)
 
 
 def _alpha(processes: int) -> float:

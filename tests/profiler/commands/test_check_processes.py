@@ -11,11 +11,11 @@ from goodput.cli import status_of
 from goodput.commands import timed_runs
 from goodput.commands.case_runs import CountedRun, Site
 from goodput.commands.timed_runs import Sides
-from goodput.gates import measured
+from goodput.gates import looks
 from goodput.gates.baselines import Baseline
 from goodput.gates.blessing import held_against
 from goodput.gates.declarations import Case
-from goodput.gates.figures import METHOD
+from goodput.gates.observation import METHOD
 from goodput.gates.observed_run import CaseRun
 from goodput.gates.trees import merge_base
 from goodput.report.verdicts import Tier
@@ -117,7 +117,7 @@ def timed_run(
 def test_both_trees_run_in_turns_until_a_verdict_stands(monkeypatch) -> None:
     processes = Processes({"head": 0.1, "base": 0.1})
     run = timed_run(processes, monkeypatch, base="base")
-    assert len(run.processes) == len(run.before) == measured.LOOKS[0][0]
+    assert len(run.processes) == len(run.before) == looks.LOOKS[0][0]
     assert processes.started[:4] == ["base", "head", "head", "base"]
     assert not run.again
 
@@ -125,7 +125,7 @@ def test_both_trees_run_in_turns_until_a_verdict_stands(monkeypatch) -> None:
 def test_a_regression_is_confirmed_in_further_processes(monkeypatch) -> None:
     processes = Processes({"head": 0.11, "base": 0.1})
     run = timed_run(processes, monkeypatch, base="base")
-    assert len(run.again) == len(run.before_again) == measured.CONFIRMING
+    assert len(run.again) == len(run.before_again) == looks.CONFIRMING
     assert len(processes.started) == 2 * (9 + 9)
 
 
@@ -155,7 +155,7 @@ def test_a_case_of_another_device_is_not_measured(monkeypatch) -> None:
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     done = subprocess.run(
-        ["git", "-C", os.fspath(folder), *identity, *arguments],
+        ["git", "-C", os.fspath(folder), *identity, *arguments],  # noqa: S607 - any git
         capture_output=True,
         text=True,
         check=True,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodput.gates import measured
@@ -19,13 +19,15 @@ from goodput.gates.baselines import Baseline, Blessing
 from goodput.gates.causes import Sides, cause_of, clocks_moved
 from goodput.gates.declarations import Case
 from goodput.gates.judge_measured import Held, results
-from goodput.gates.measured import CONFIRMING, LOOKS, in_family, judged, noise_floor, sequential
+from goodput.gates.looks import CONFIRMING, LOOKS, effect_of, noise_floor
+from goodput.gates.measured import in_family, judged, sequential
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.anchored import anchored_all
 from goodput.measure.shifts import Shift
 from goodput.report.verdicts import Cause, Tier, Verdict
 
-RESAMPLES = 3000
+RESAMPLES = {True: 3000, False: 1000}
+"""In turns, which gates pull requests; and against a stored baseline."""
 FEWER = 300
 NEEDED = LOOKS[-1][0] + CONFIRMING
 EFFECT = 0.02
@@ -60,11 +62,11 @@ def test_false_alarms_and_power_on_recorded_processes(recorded, paired, capsys):
         there = here if paired else random.choice(40, CONFIRMING)
         return sequential(recorded[changed][here], recorded["A"][there], EFFECT, paired=paired)
 
-    same = verdicts([draw("A2") for _ in range(RESAMPLES)])
+    same = verdicts([draw("A2") for _ in range(RESAMPLES[paired])])
     five = verdicts([draw("B") for _ in range(FEWER)])
     alarms, power = same.get(Verdict.REGRESSED, 0.0), five.get(Verdict.REGRESSED, 0.0)
     with capsys.disabled():
-        print(f"\n  recorded: A/A {alarms:.2%} of {RESAMPLES}, +5.08 % found {power:.1%}")  # noqa: T201 - the figures
+        print(f"\n  recorded: A/A {alarms:.2%} of {RESAMPLES[paired]}, +5.08 % found {power:.1%}")  # noqa: T201 - the figures
     assert alarms <= 0.005
     assert same.get(Verdict.IMPROVED, 0.0) <= 0.01
     assert power >= 0.95
@@ -79,11 +81,11 @@ def test_false_alarms_and_power_on_simulated_gpu_noise(paired, capsys):
         before = before if paired else before[:CONFIRMING]
         return sequential(simulated(random, shift), before, EFFECT, paired=paired)
 
-    same = verdicts([draw(0.0) for _ in range(RESAMPLES)])
+    same = verdicts([draw(0.0) for _ in range(RESAMPLES[paired])])
     five = verdicts([draw(0.05) for _ in range(FEWER)])
     alarms, power = same.get(Verdict.REGRESSED, 0.0), five.get(Verdict.REGRESSED, 0.0)
     with capsys.disabled():
-        print(f"\n  simulated: A/A {alarms:.2%} of {RESAMPLES}, +5 % found {power:.1%}")  # noqa: T201 - the figures
+        print(f"\n  simulated: A/A {alarms:.2%} of {RESAMPLES[paired]}, +5 % found {power:.1%}")  # noqa: T201 - the figures
     assert alarms <= 0.005
     assert power >= 0.95
 
@@ -98,6 +100,7 @@ def test_the_rule_can_fail():
 COSTS = st.lists(st.floats(0.5, 2.0), min_size=9, max_size=9)
 
 
+@settings(max_examples=30)
 @given(COSTS, COSTS, st.booleans(), st.floats(0.1, 10))
 def test_another_clock_changes_no_verdict(costs, before, paired, speed):
     one = judged(costs, before, EFFECT, paired=paired)
@@ -137,8 +140,8 @@ def test_the_noise_floor_is_of_the_middle_of_the_processes():
     random = np.random.default_rng(3)
     floors = [noise_floor(np.exp(random.normal(0, 0.016, 9))) for _ in range(400)]
     assert np.mean(floors) == pytest.approx(0.016 / 3, rel=0.2)
-    assert measured.effect_of(0.02, 0.01) == pytest.approx(0.03)
-    assert measured.effect_of(0.02, None) == 0.02
+    assert effect_of(0.02, 0.01) == pytest.approx(0.03)
+    assert effect_of(0.02, None) == 0.02
 
 
 # --- causes ---------------------------------------------------------------------------------------
