@@ -82,6 +82,7 @@ def test_marks_hold_and_fail(done) -> None:
     assert "min_mfu is for NVIDIA H200, and this is" in text
 
 
+@pytest.mark.slow
 def test_a_baseline_is_written_after_three_processes_and_held(done, repository) -> None:
     folder = done[1]
     chosen = ["test_step.py::test_within"]
@@ -90,7 +91,6 @@ def test_a_baseline_is_written_after_three_processes_and_held(done, repository) 
     kept = json.loads(file.read_text())
     assert kept["blessed"]["processes"] == 3
     assert not list(folder.glob(".goodput-proof*"))
-    (folder / "test_step.py").write_text(TESTS.replace("return model(x).sum()", ""))
     kept["values"]["operator_calls"] -= 1
     file.write_text(json.dumps(kept))
     failed = run(folder, repository, *chosen)

@@ -137,6 +137,10 @@ class Watch:
             figures |= _of_kernel(one)
         notes = [f"{one.title} does not compile: {one.fault}" for one in found if one.fault]
         seen = observed(recording, figures, (*self._breaks(), *map(_spill_place, found)))
+        if make is not None and recording.trace.framework == "torch":
+            from goodput.frontends.torch_graphs import forget
+
+            forget()
         return replace(
             seen,
             toolchain={**seen.toolchain, **_triton()},

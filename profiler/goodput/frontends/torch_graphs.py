@@ -31,8 +31,7 @@ def graphs_fault(make: Callable[[], Step]) -> str:
         return ""
     try:
         with _as_traced(), FakeTensorMode(allow_non_fake_inputs=True):
-            # Code that was compiled before would not be traced, and what is traced here is none.
-            torch._dynamo.reset()  # noqa: SLF001 - torch's own tests begin so
+            forget()  # what was compiled before would not be traced
             step = make()
             for _ in range(_CALLS):
                 take(step)
@@ -41,9 +40,13 @@ def graphs_fault(make: Callable[[], Step]) -> str:
             f"graph breaks could not be found without running it ({first_line(error)}); declare "
             "the case as a script"
         )
-    finally:
-        torch._dynamo.reset()  # noqa: SLF001 - the same
     return ""
+
+
+def forget() -> None:
+    """Lets torch compile anew, as what was traced here is no code to run; clears its books."""
+    if compile_is_used():
+        torch._dynamo.reset()  # noqa: SLF001 - torch's own tests begin so
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from goodput.errors import UntrustworthyError
 from goodput.gates import budgets, looks, measured
 from goodput.gates.baselines import Baseline, incomparable
 from goodput.gates.blessing import middles
@@ -17,6 +18,7 @@ from goodput.gates.measured import Judgement
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.statistics import median
 from goodput.report.metrics import metric_of
+from goodput.report.model import LIMIT
 from goodput.report.verdicts import (
     CaseResult,
     Cause,
@@ -86,6 +88,12 @@ def _result(held: Held, judgement: Judgement | None) -> CaseResult:
     if run.error:
         return failed(run.case, Tier.MEASURED, run.error, run.status, run.reproduce)
     now = middles(run)
+    if now.get("mfu", 0.0) > LIMIT:
+        told = (
+            f"its MFU is {percent(now['mfu'])} of the dense peak, which no program reaches: the "
+            "count, the clock or the device's name is wrong; goodput run shows which"
+        )
+        return failed(run.case, Tier.MEASURED, told, UntrustworthyError.exit_code, run.reproduce)
     findings = budgets.held(case.budget, now, Tier.MEASURED)
     notes = list(run.notes)
     if judgement is None:
@@ -183,6 +191,10 @@ def _notes(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -
         else f"{found.processes} fresh processes, too few to tell any change"
     ]
     own = Sides(now, held.run.counts, held.run.surroundings)
+    if found.verdict is Verdict.REGRESSED:
+        notes.append(
+            f"which operators: goodput run on both sides, then goodput diff A B; {held.run.reproduce}"
+        )
     if found.verdict is Verdict.PASS:
         notes += filter(None, [clocks_moved(before, own, found.effect)])
         cause, told = cause_of(before, own, found.effect)

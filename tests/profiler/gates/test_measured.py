@@ -274,3 +274,10 @@ def test_processes_in_turns_are_held_against_each_other():
     run = timed(1.05, before=before, before_counts=COUNTS, before_again=before)
     (result,) = results([Held(Case("gpt"), run, None)])
     assert (result.verdict, result.worst.cause) == (Verdict.REGRESSED, Cause.CODE)
+
+
+def test_more_than_the_device_can_do_is_not_trusted():
+    run = timed()
+    fast = replace(run, processes=tuple({**one, "mfu": 1.4} for one in run.processes))
+    result = outcome(fast)
+    assert (result.verdict, result.statuses) == (Verdict.ERROR, {5})
