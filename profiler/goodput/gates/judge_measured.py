@@ -192,9 +192,7 @@ def _notes(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -
     ]
     own = Sides(now, held.run.counts, held.run.surroundings)
     if found.verdict is Verdict.REGRESSED:
-        notes.append(
-            f"which operators: goodput run on both sides, then goodput diff A B; {held.run.reproduce}"
-        )
+        notes.append("which operators: goodput run on both sides, then goodput diff A B")
     if found.verdict is Verdict.PASS:
         notes += filter(None, [clocks_moved(before, own, found.effect)])
         cause, told = cause_of(before, own, found.effect)
