@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from goodput import __version__
 from goodput.commands.output import coloured, line_width, print_text, write_file
 from goodput.commands.streams import tell
 from goodput.errors import NotMeasuredError, UsageError
@@ -59,7 +60,7 @@ def publish(report: CheckReport, runs: Sequence[CaseRun], places: Places, stream
         (places.json, partial(run_file.encode, report, runs)),
         (places.markdown, partial(render_check_markdown, report)),
         (places.junit, partial(render_junit, report)),
-        (places.sarif, partial(render_sarif, report)),
+        (places.sarif, partial(render_sarif, report, __version__)),
     )
     files = [(Path(place), form) for place, form in forms if place not in {None, STDOUT} and place]
     written = [write_file(path, form()) for path, form in files]

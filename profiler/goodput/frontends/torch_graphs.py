@@ -30,7 +30,7 @@ def graphs_fault(make: Callable[[], Step]) -> str:
     if not compile_is_used():
         return ""
     try:
-        with _as_traced(), FakeTensorMode(allow_non_fake_inputs=True):
+        with _as_traced(), _converted(), FakeTensorMode(allow_non_fake_inputs=True):
             forget()  # what was compiled before would not be traced
             step = make()
             for _ in range(_CALLS):
@@ -47,6 +47,27 @@ def forget() -> None:
     """Lets torch compile anew, as what was traced here is no code to run; clears its books."""
     if compile_is_used():
         torch._dynamo.reset()  # noqa: SLF001 - torch's own tests begin so
+
+
+class _NoReferences:
+    """Stands for the module `weakref` where torch asks whether a parameter may be replaced."""
+
+    @staticmethod
+    def getweakrefs(_: Any) -> list[Any]:
+        """None that matter: those to tensors without memory are torch's own notes on them."""
+        return []
+
+
+@contextmanager
+def _converted() -> Iterator[None]:
+    """Inside, modules without memory can be moved and converted, as `model.to(...)` does."""
+    tools: Any = torch.utils
+    original = tools.weakref
+    tools.weakref = _NoReferences
+    try:
+        yield
+    finally:
+        tools.weakref = original
 
 
 @contextmanager
