@@ -15,10 +15,6 @@ from goodput.commands.streams import tell
 from goodput.errors import NotMeasuredError, UsageError
 from goodput.gates import run_file
 from goodput.gates.observed_run import CaseRun
-from goodput.renderers.check_annotations import render_annotations
-from goodput.renderers.check_junit import render_junit
-from goodput.renderers.check_markdown import render_check_markdown
-from goodput.renderers.check_sarif import render_sarif
 from goodput.renderers.check_text import render_check_text
 from goodput.report.verdicts import CheckReport
 
@@ -58,9 +54,9 @@ def publish(report: CheckReport, runs: Sequence[CaseRun], places: Places, stream
     """Writes the report wherever it was asked for; the exit status that it deserves."""
     forms: tuple[tuple[str | None, Callable[[], str]], ...] = (
         (places.json, partial(run_file.encode, report, runs)),
-        (places.markdown, partial(render_check_markdown, report)),
-        (places.junit, partial(render_junit, report)),
-        (places.sarif, partial(render_sarif, report, __version__)),
+        (places.markdown, partial(_markdown, report)),
+        (places.junit, partial(_junit, report)),
+        (places.sarif, partial(_sarif, report)),
     )
     files = [(Path(place), form) for place, form in forms if place not in {None, STDOUT} and place]
     written = [write_file(path, form()) for path, form in files]
@@ -69,7 +65,7 @@ def publish(report: CheckReport, runs: Sequence[CaseRun], places: Places, stream
         text = next(form() for place, form in forms if place == STDOUT)
     else:
         text = render_check_text(report, width=line_width(), colour=coloured(stream))
-        text += render_annotations(report) if places.annotations else ""
+        text += _annotations(report) if places.annotations else ""
     written.append(print_text(text, stream))
     lost = NotMeasuredError.exit_code if not all(written) else 0
     return report.status if report.status == UsageError.exit_code else lost or report.status
@@ -87,6 +83,33 @@ def _summarise(report: CheckReport, environment: Mapping[str, str]) -> None:
         return
     try:
         with Path(place).open("a", encoding="utf-8") as file:
-            file.write(render_check_markdown(report))
+            file.write(_markdown(report))
     except OSError as error:
         tell(f"the job's summary could not be written ({error.strerror})")
+
+
+# Each form is imported when it is asked for: a check of stored files is to start at once.
+
+
+def _markdown(report: CheckReport) -> str:
+    from goodput.renderers.check_markdown import render_check_markdown
+
+    return render_check_markdown(report)
+
+
+def _junit(report: CheckReport) -> str:
+    from goodput.renderers.check_junit import render_junit
+
+    return render_junit(report)
+
+
+def _sarif(report: CheckReport) -> str:
+    from goodput.renderers.check_sarif import render_sarif
+
+    return render_sarif(report, __version__)
+
+
+def _annotations(report: CheckReport) -> str:
+    from goodput.renderers.check_annotations import render_annotations
+
+    return render_annotations(report)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from goodput.commands.case_runs import Site, counted, modelled, scratch_folder
 from goodput.commands.references import Reference, reference
 from goodput.errors import GoodputError, UsageError
-from goodput.gates import declarations, history, run_file
+from goodput.gates import declarations, run_file
 from goodput.gates.baselines import PROOFS, Baseline
 from goodput.gates.declarations import Case, Gates
 from goodput.gates.judge import failed, judged
@@ -75,6 +75,8 @@ def checked(
 
 def recorded(report: CheckReport, runs: Sequence[CaseRun]) -> CheckReport:
     """The report, once its figures are in the project's history; a warning where they are not."""
+    from goodput.gates import history  # its index needs a database
+
     path = declarations.found_from(Path.cwd()).history
     try:
         history.append(path, history.entries_of(runs, report.created))

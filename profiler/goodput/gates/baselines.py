@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from goodput.capacity.store import check_schema
+from goodput.capacity.schema import check_schema
 from goodput.errors import NotMeasuredError, UsageError
 from goodput.gates.observation import OperatorFigures
 from goodput.gates.observed_run import CaseRun
