@@ -68,6 +68,12 @@ def frameworks_after(code: str) -> set[str]:
         "from goodput.cli import main; main(['peak', '--help'])",
         "from goodput.cli import main; main(['peak', '--list'])",
         "from goodput.cli import main; main(['peak', '--diff', 'no-such-file', 'nor-this'])",
+        "from goodput.cli import main; main(['check', '--help'])",
+        "from goodput.cli import main; main(['check', 'no-such-file'])",
+        "from goodput.cli import main; main(['baseline', 'show'])",
+        "from goodput.cli import main; main(['history', 'no-such-file'])",
+        "from goodput.cli import main; main(['diff', 'no-such-file', 'nor-this'])",
+        "from goodput.cli import main; main(['doctor'])",
     ],
 )
 def test_no_framework_is_imported(code: str) -> None:
@@ -78,7 +84,9 @@ def test_an_imported_framework_would_be_seen() -> None:
     assert "torch" in frameworks_after("import goodput.frontends.torch_steps")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["peak", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], *([name, "--help"] for name in ("run", "peak", "check"))]
+)
 def test_help_is_quick(command: list[str]) -> None:
     code = f"from goodput.cli import main; main({command!r})"
     assert not imported_after(code) & {*FRAMEWORKS, "numpy"}

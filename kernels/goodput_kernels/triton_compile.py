@@ -75,14 +75,15 @@ def compile_for(architecture: Architecture, source: Source) -> Compiled:
     }
     signature = dict(source.signature) | dict.fromkeys(source.constants, "constexpr")
     parsed = ASTSource(source.kernel, signature, dict(source.constants), attributes)
-    found = triton.compile(parsed, target=target, options=dict(source.options))
-    return resources_of(found, architecture)
+    return compile_parsed(parsed, architecture, source.options)
 
 
-def resources_of(found: Any, architecture: Architecture) -> Compiled:
-    """What a kernel that Triton compiled for `architecture` takes of it."""
+def compile_parsed(parsed: Any, architecture: Architecture, options: Mapping[str, Any]) -> Compiled:
+    """A kernel in Triton's own form, compiled for `architecture`; raises as `compile_for` does."""
+    target = target_of(architecture)
+    found = triton.compile(parsed, target=target, options=dict(options))
     shared = int(found.metadata.shared)
-    if target_of(architecture).backend == "hip":
+    if target.backend == "hip":
         code = found.asm["amdgcn"]
         spilled = 4 * _number(r"\.vgpr_spill_count:\s+(\d+)", code)
         return Compiled(code, _number(r"\.vgpr_count:\s+(\d+)", code), spilled, shared)

@@ -64,8 +64,8 @@ class Commands(click.Group):
 def goodput() -> None:
     """Tell what fraction of the hardware's delivered capacity became useful model math.
 
-    Exit status: 0 ok, 2 usage, 3 could not measure, 4 nothing comparable, 5 untrustworthy
-    result; of run, the script's own status where that is not 0.
+    Exit status: 0 ok, 1 a regression, 2 usage, 3 could not measure, 4 nothing comparable, 5
+    untrustworthy result, 6 inconclusive; of run, the script's own status where that is not 0.
     """
 
 

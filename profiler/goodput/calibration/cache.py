@@ -21,7 +21,7 @@ import msgspec
 from goodput.calibration.questions import Source
 from goodput.capacity.measurement import Peaks
 from goodput.capacity.profile import Capacity
-from goodput.capacity.store import check_schema
+from goodput.capacity.schema import check_schema
 from goodput.device import DeviceIdentity
 from goodput.errors import UsageError
 from goodput.measure.clock import Clock

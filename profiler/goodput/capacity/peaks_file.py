@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from goodput.capacity.measurement import Peaks
-from goodput.capacity.store import check_schema, read, write
+from goodput.capacity.schema import check_schema
+from goodput.capacity.store import read, write
 from goodput.errors import UsageError
 
 FAMILY = "goodput.peaks"

@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from goodput.capacity.profile import Capacity
+from goodput.capacity.schema import check_schema
 from goodput.device import DeviceIdentity
-from goodput.errors import NotMeasuredError, SchemaVersionError, UsageError, WrongDeviceError
+from goodput.errors import NotMeasuredError, UsageError, WrongDeviceError
 
 FAMILY = "goodput.capacity"
 VERSION = 1
@@ -45,23 +46,6 @@ def from_json(content: bytes, name: str = "the capacity file") -> Capacity:
         return msgspec.json.decode(content, type=_Envelope).capacity
     except msgspec.DecodeError as error:
         raise UsageError(f"{name} is not a goodput capacity file ({error})") from error
-
-
-def check_schema(schema: str, family: str, newest: int, name: str) -> None:
-    """Nothing, if a file of `schema` can be read by this goodput.
-
-    Raises:
-        SchemaVersionError: its version is above `newest`.
-        UsageError: it is not of `family`.
-    """
-    stem, _, version = schema.partition("/")
-    if stem != family or not version.isdecimal():
-        raise UsageError(f"{name} holds {schema!r}, not a {family} file")
-    if int(version) > newest:
-        raise SchemaVersionError(
-            f"{name} has schema {schema}, newer than {family}/{newest} of this goodput; "
-            "install a newer one: pip install --upgrade goodput-profiler"
-        )
 
 
 def load(path: Path) -> Capacity:

@@ -19,7 +19,7 @@ from goodput.errors import GoodputError, NotMeasuredError, UsageError
 from goodput.gates import processes, program_check
 from goodput.gates.baselines import PROOFS, Baseline
 from goodput.gates.declarations import Case
-from goodput.gates.figures import Observation
+from goodput.gates.observation import Observation, Place
 from goodput.gates.observed_run import CaseRun
 from goodput.report.verdicts import Tier
 
@@ -42,7 +42,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Site:
     """Where cases run.
 
     Attributes:
@@ -80,7 +80,7 @@ def reproduce(case: Case, tier: Tier) -> str:
 
 
 def counted(
-    case: Case, place: Place, scratch: Path, baseline: Baseline | None, proofs: int = PROOFS
+    case: Case, place: Site, scratch: Path, baseline: Baseline | None, proofs: int = PROOFS
 ) -> CountedRun:
     """The counts of a case: one process, and two more where it does not agree with its baseline.
 
@@ -114,7 +114,7 @@ def counted(
         operators=first.operators,
         toolchain=first.toolchain,
         method=first.method,
-        places=first.places,
+        places=tuple(_inside(one, place.root) for one in first.places),
         notes=first.notes,
         seconds=time.monotonic() - started,
     )
@@ -158,6 +158,13 @@ def modelled(case: Case, counts: CountedRun, root: Path) -> CaseRun:
     )
 
 
+def _inside(found: Place, root: Path) -> Place:
+    """A place by its name from the project's folder, as code scanning wants it."""
+    path = Path(found.file)
+    inside = path.is_relative_to(root.resolve())
+    return replace(found, file=str(path.relative_to(root.resolve()))) if inside else found
+
+
 def _agrees(seen: Observation, baseline: Baseline) -> bool:
     return (
         dict(seen.values) == dict(baseline.values)
@@ -166,7 +173,7 @@ def _agrees(seen: Observation, baseline: Baseline) -> bool:
     )
 
 
-def _observed(case: Case, place: Place, folder: Path, seed: int) -> Observation:
+def _observed(case: Case, place: Site, folder: Path, seed: int) -> Observation:
     """What one fresh process counts; each has another order of hashes.
 
     Raises:
@@ -184,7 +191,7 @@ def _observed(case: Case, place: Place, folder: Path, seed: int) -> Observation:
 
 
 def answered(
-    case: Case, request: Mapping[str, object], place: Place, folder: Path, seed: int
+    case: Case, request: Mapping[str, object], place: Site, folder: Path, seed: int
 ) -> tuple[bytes, str]:
     """What one fresh process answers, and what it said last where the answer does not say it.
 

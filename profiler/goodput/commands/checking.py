@@ -8,16 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from goodput.commands.case_runs import Place, counted, modelled, scratch_folder
+from goodput.commands.case_runs import Site, counted, modelled, scratch_folder
 from goodput.commands.references import Reference, reference
-from goodput.commands.timed_runs import Sides, timed
 from goodput.errors import GoodputError, UsageError
-from goodput.gates import declarations, history, run_file
+from goodput.gates import declarations, run_file
 from goodput.gates.baselines import PROOFS, Baseline
 from goodput.gates.declarations import Case, Gates
 from goodput.gates.judge import failed, judged
-from goodput.gates.judge_measured import Held, results
-from goodput.gates.measured import ALPHA
+from goodput.gates.looks import ALPHA
 from goodput.gates.observed_run import CaseRun
 from goodput.gates.work_tree import commit_of
 from goodput.report.metrics import nearest
@@ -77,6 +75,8 @@ def checked(
 
 def recorded(report: CheckReport, runs: Sequence[CaseRun]) -> CheckReport:
     """The report, once its figures are in the project's history; a warning where they are not."""
+    from goodput.gates import history  # its index needs a database
+
     path = declarations.found_from(Path.cwd()).history
     try:
         history.append(path, history.entries_of(runs, report.created))
@@ -113,7 +113,7 @@ def _run_all(
     gates: Gates, wanted: Sequence[_Wanted], held: Reference, folder: Path
 ) -> list[CaseRun]:
     """What fresh processes see, case by case; the counts of one serve all of its tiers."""
-    place = Place(gates.root, commit_of(gates.root))
+    place = Site(gates.root, commit_of(gates.root))
     family = sum(tier is Tier.MEASURED for _, tier in wanted)
     runs: list[CaseRun] = []
     for case in dict.fromkeys(case.name for case, _ in wanted):
@@ -127,7 +127,7 @@ def _run_all(
 class _Here:
     """Where a case runs, what it leaves behind, and how many cases are timed."""
 
-    place: Place
+    place: Site
     folder: Path
     family: int
 
@@ -141,6 +141,8 @@ def _runs(case: Case, tiers: Sequence[Tier], held: Reference, here: _Here) -> It
     if Tier.MODELLED in tiers:
         yield modelled(case, counts, here.place.root)
     if Tier.MEASURED in tiers:
+        from goodput.commands.timed_runs import Sides, timed  # its statistics need numpy
+
         base = held.place if base_counts is not None else None
         sides = Sides(here.place, base, counts, base_counts)
 
@@ -164,7 +166,7 @@ def _judged_all(
     """A result a run; timed cases are judged together."""
     cases = {case.name: case for case, _ in wanted}
     found: dict[int, CaseResult] = {}
-    together: dict[int, Held] = {}
+    together: dict[int, tuple[Case, CaseRun, Baseline | None]] = {}
     for number, run in enumerate(runs):
         case = cases[run.case]
         try:
@@ -173,8 +175,12 @@ def _judged_all(
             found[number] = failed(case.name, run.tier, str(error), error.exit_code, run.reproduce)
             continue
         if run.tier is Tier.MEASURED:
-            together[number] = Held(case, run, baseline)
+            together[number] = case, run, baseline
         else:
             found[number] = judged(run, baseline, case.budget, held.why_not(case.name))
-    found |= dict(zip(together, results(list(together.values())), strict=True))
+    if together:
+        from goodput.gates.judge_measured import Held, results  # its statistics need numpy
+
+        timed = results([Held(*one) for one in together.values()])
+        found |= dict(zip(together, timed, strict=True))
     return [found[number] for number in sorted(found)]

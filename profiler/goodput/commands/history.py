@@ -34,7 +34,7 @@ def command(
     from goodput.gates.history import indexed
     from goodput.renderers.history_plot import render_history_svg
     from goodput.renderers.history_text import history_json, render_history
-    from goodput.report.series import all_steps
+    from goodput.report.steps import all_steps
 
     path = file or declarations.found_from(Path.cwd()).history
     with report_stream(alone=json == "-") as stream:

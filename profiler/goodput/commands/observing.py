@@ -6,16 +6,19 @@ Started as `python -c`, with the request and the place of the answer as argument
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from goodput.errors import GoodputError, NotMeasuredError
 
 if TYPE_CHECKING:
-    from goodput.gates.figures import Observation
+    from goodput.frontends.triton_resources import KernelResources
+    from goodput.gates.observation import Observation, Place
     from goodput.recording.run import RunOutcome, ScriptTarget
     from goodput.trace.recording import Recording
 
@@ -88,12 +91,116 @@ def observe(request: Request) -> Counted:
         UsageError: it names nothing that can be counted, or it failed by itself.
         NotMeasuredError: it could not be counted.
     """
-    recording = _of_script(request) if request.script else _of_target(request)
-    from goodput.frontends import torch_compile_events as compiler
-    from goodput.gates.figures import Place, observed
+    watch = Watch()
+    if request.script:
+        recording, made = _of_script(request), None
+    else:
+        recording, made = _of_target(request), _maker(request)
+    return Counted(watch.observation(recording, made, request.targets, request.train), recording)
 
-    places = (Place("graph_breaks", one.file, one.line, one.reason) for one in compiler.breaks())
-    return Counted(observed(recording, compiler.figures(), tuple(places)), recording)
+
+class Watch:
+    """What torch.compile and Triton do from now on, beside what is counted."""
+
+    def __init__(self) -> None:
+        from goodput.frontends import triton_resources
+        from goodput.frontends.torch_compile_events import CompileEvents
+
+        triton_resources.forget()
+        self._compiler = CompileEvents()
+
+    def observation(
+        self,
+        recording: Recording,
+        make: Callable[[], tuple[Callable[..., Any], Any]] | None,
+        targets: tuple[str, ...],
+        train: bool | None,
+    ) -> Observation:
+        """The exact figures of a counted program: its work, its graphs, its Triton kernels.
+
+        Args:
+            recording: its counts.
+            make: makes the callable and its inputs again; None where it ran for real.
+            targets: GPU architectures that its Triton kernels are compiled for.
+            train: whether its output is taken backward.
+
+        Raises:
+            UsageError: a target is no architecture that is known.
+        """
+        from goodput.frontends.triton_resources import resources
+        from goodput.gates.figures import observed
+
+        fault = _graphs_fault(recording, make, train=train) if make is not None else ""
+        figures = {} if fault else self._compiler.figures()
+        found = resources(targets)
+        for one in found:
+            figures |= _of_kernel(one)
+        notes = [f"{one.title} does not compile: {one.fault}" for one in found if one.fault]
+        seen = observed(recording, figures, (*self._breaks(), *map(_spill_place, found)))
+        if make is not None and recording.trace.framework == "torch":
+            from goodput.frontends.torch_graphs import forget
+
+            forget()
+        return replace(
+            seen,
+            toolchain={**seen.toolchain, **_triton()},
+            notes=(*seen.notes, *filter(None, [fault]), *notes),
+        )
+
+    def _breaks(self) -> Iterator[Place]:
+        from goodput.gates.observation import Place
+
+        for one in self._compiler.breaks():
+            yield Place("graph_breaks", one.file, one.line, one.reason)
+
+
+def _of_kernel(one: KernelResources) -> dict[str, float]:
+    """A kernel's figures; none where it did not compile."""
+    if one.fault:
+        return {}
+    return {
+        f"registers.{one.title}": one.registers,
+        f"spills.{one.title}": one.spilled_bytes,
+        f"shared_bytes.{one.title}": one.shared_bytes,
+    }
+
+
+def _spill_place(one: KernelResources) -> Place:
+    from goodput.gates.observation import Place
+
+    return Place(f"spills.{one.title}", one.file, one.line, "for want of registers")
+
+
+def _maker(request: Request) -> Callable[[], tuple[Callable[..., Any], Any]] | None:
+    from goodput.recording import targets
+
+    target = targets.parsed(request.target)
+    if target.kind == "hf":
+        return None
+    sizes = {"batch": request.batch, "seq": request.seq}
+    return lambda: targets.call(target, targets.function_of(target), sizes)
+
+
+def _graphs_fault(
+    recording: Recording,
+    make: Callable[[], tuple[Callable[..., Any], Any]],
+    *,
+    train: bool | None,
+) -> str:
+    """Takes a program of torch through torch.compile; why that cannot be, else ""."""
+    from goodput.recording.frameworks import TORCH
+
+    if recording.trace.framework != TORCH:
+        return ""
+    from goodput.frontends.torch_count import Step
+    from goodput.frontends.torch_graphs import graphs_fault
+
+    return graphs_fault(lambda: Step(*make(), train))
+
+
+def _triton() -> dict[str, str]:
+    """Triton's version, where the program used it."""
+    return {"triton": version("triton")} if "triton" in sys.modules else {}
 
 
 def _of_target(request: Request) -> Recording:

@@ -6,21 +6,23 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from goodput.commands.options import STDOUT, ReportOptions
 from goodput.commands.streams import flush_stdout, tell
 from goodput.errors import NotMeasuredError, UntrustworthyError
-from goodput.renderers.json_report import render_json
-from goodput.renderers.markdown import render_markdown
-from goodput.renderers.text import render_text
-from goodput.report.model import Report
+
+if TYPE_CHECKING:
+    from goodput.report.model import Report
 
 _NARROW, _WIDE = 80, 120
 
 
 def publish(report: Report, options: ReportOptions, stream: TextIO) -> int:
     """Writes `report` wherever `options` say and returns the exit status that it deserves."""
+    # Imported here: other commands write by this module too, and start quicker without.
+    from goodput.renderers.json_report import render_json
+
     forms = [(options.json, render_json(report)), (options.markdown, _markdown(report))]
     files = [(Path(place), text) for place, text in forms if place not in {None, STDOUT} and place]
     written = [write_file(path, text) for path, text in files]
@@ -58,10 +60,14 @@ def print_text(text: str, stream: TextIO) -> bool:
 
 
 def _markdown(report: Report) -> str:
+    from goodput.renderers.markdown import render_markdown
+
     return render_markdown(report, now=datetime.now(UTC))
 
 
 def _text(report: Report, stream: TextIO) -> str:
+    from goodput.renderers.text import render_text
+
     return render_text(report, width=line_width(), colour=coloured(stream), now=datetime.now(UTC))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from goodput.commands.case_runs import CountedRun, Place, counted, modelled
+from goodput.commands.case_runs import CountedRun, Site, counted, modelled
 from goodput.errors import GoodputError, UsageError
 from goodput.gates import baselines, run_file
 from goodput.gates.baselines import Baseline
@@ -29,7 +29,7 @@ class Reference(Protocol):
         """How a report calls it."""
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> Site | None:
         """Where its side of a timed case runs; None where that ran before."""
 
     def exact(self, case: Case, folder: Path) -> tuple[Baseline | None, CountedRun | None]:
@@ -64,7 +64,7 @@ class Blessed:
         return f"the baselines in {shown}"
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> Site | None:
         """They ran before."""
         return None
 
@@ -105,7 +105,7 @@ class StoredRun:
         return f"{self.path}{f' of {self.commit}' if self.commit else ''}"
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> Site | None:
         """It ran before."""
         return None
 
@@ -138,7 +138,7 @@ class MergeBase:
     """The files of the merge base, where the cases run too, in turns with the work tree's."""
 
     ref: str
-    tree: Place
+    tree: Site
     root: Path
     notes: tuple[str, ...] = ()
     _counts: dict[str, CountedRun] = field(default_factory=dict)
@@ -150,7 +150,7 @@ class MergeBase:
         return f"the merge base with {self.ref}, {self.tree.commit[:_SHORT]}"
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> Site | None:
         """Its files."""
         return self.tree
 
@@ -195,4 +195,4 @@ def reference(gates: Gates, against: str | None, scratch: Path) -> Iterator[Refe
     if against.endswith(".json"):
         raise UsageError(f"--against: there is no file {against}")
     with merge_base(gates.root, against, scratch) as tree:
-        yield MergeBase(against, Place(tree.root, tree.commit), gates.root, tree.notes)
+        yield MergeBase(against, Site(tree.root, tree.commit), gates.root, tree.notes)

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from goodput.capacity.datasheet import row_of
-from goodput.commands.case_runs import CountedRun, Place, answered, reproduce, request_of
+from goodput.commands.case_runs import CountedRun, Site, answered, reproduce, request_of
 from goodput.device import DeviceIdentity
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.frontends.timed_case import TimedCase
-from goodput.gates import measured
+from goodput.gates import looks
 from goodput.gates.baselines import Baseline
 from goodput.gates.declarations import Case
 from goodput.gates.judge_measured import Held, judgement_of
@@ -46,8 +46,8 @@ class Sides:
         head_counts, base_counts: the counts of the case in both.
     """
 
-    head: Place
-    base: Place | None
+    head: Site
+    base: Site | None
     head_counts: CountedRun
     base_counts: CountedRun | None
 
@@ -101,18 +101,18 @@ def _escalated(
     family: int,
 ) -> CaseRun:
     pairs = _Pairs(case, sides, folder)
-    look = measured.next_look(0)
+    look = looks.next_look(0)
     while look is not None:
         run = pairs.up_to(look, run)
         held = Held(case, run, baseline_of(run))
         found = judgement_of(held, family)
         if found is None or found.decided:
             break
-        look = measured.next_look(look)
+        look = looks.next_look(look)
     else:
         found = None
     if found is not None and found.verdict is Verdict.REGRESSED:
-        run = pairs.again(measured.CONFIRMING, run)
+        run = pairs.again(looks.CONFIRMING, run)
     return run
 
 
@@ -150,18 +150,18 @@ class _Pairs:
         found = {}
         for place in places if self._made % 2 else reversed(places):
             case = self._one(place)
-            found[place.root] = _values(case, run.counts)
+            found[place.root] = values_of(case, run.counts)
             if place is self._sides.head:
                 run = _of_device(self._case, run, case)
         self._made += 1
         then = found[base.root] if base is not None else None
         return run, found[self._sides.head.root], then
 
-    def _one(self, place: Place) -> TimedCase:
+    def _one(self, place: Site) -> TimedCase:
         request = {
             **request_of(self._case),
             "anchor": self._case.anchor,
-            "mode": _mode(self._sides.head_counts.run.agreed),
+            "mode": mode_of(self._sides.head_counts.run.agreed),
         }
         name = "head" if place is self._sides.head else "base"
         folder = self._folder / f"{name}{self._made}"
@@ -172,13 +172,13 @@ class _Pairs:
         return answer.timed
 
 
-def _mode(counts: Mapping[str, float]) -> str:
+def mode_of(counts: Mapping[str, float]) -> str:
     """The math mode of most useful FLOPs."""
     modes = {k.removeprefix(_STEM): v for k, v in counts.items() if k.startswith(_STEM)}
     return max(modes, key=lambda mode: modes[mode]) if modes else "float32"
 
 
-def _values(timed_case: TimedCase, counts: Mapping[str, float]) -> dict[str, float]:
+def values_of(timed_case: TimedCase, counts: Mapping[str, float]) -> dict[str, float]:
     """The figures of one process."""
     share = CONTENDED_SHARE if timed_case.device.kind == _CPU else EXCLUSIVE_SHARE
     step = quantile(timed_case.rounds.step, share)
@@ -200,7 +200,7 @@ def _of_device(case: Case, run: CaseRun, timed_case: TimedCase) -> CaseRun:
         NotMeasuredError: the case is declared for another device.
     """
     device = timed_case.device
-    if case.device and not _is_called(device, case.device):
+    if case.device and not is_called(device, case.device):
         raise NotMeasuredError(
             f"case {case.name} is declared for {case.device}, and this machine computes on "
             f"{device.name}; leave its measured tier out here: --tier exact --tier modelled"
@@ -215,6 +215,7 @@ def _of_device(case: Case, run: CaseRun, timed_case: TimedCase) -> CaseRun:
     return replace(run, device=identity, surroundings=timed_case.environment)
 
 
-def _is_called(device: DeviceIdentity, name: str) -> bool:
+def is_called(device: DeviceIdentity, name: str) -> bool:
+    """Whether a device has this name, or one of its datasheet row."""
     own, asked = row_of(device.name), row_of(name)
     return device.name == name or (own is not None and own == asked)

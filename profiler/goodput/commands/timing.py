@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from goodput.errors import NotMeasuredError
 from goodput.frontends.timed_case import TimedCase
 from goodput.measure.clock import HostClock
@@ -34,6 +37,19 @@ def timed_target(
         raise NotMeasuredError(f"{text} is a config: it can be counted and not timed")
     function = targets.function_of(target)
     call, inputs = targets.call(target, function, {"batch": sizes[0], "seq": sizes[1]})
+    return timed_call(call, inputs, train, anchor=anchor, mode=mode, seconds=seconds)
+
+
+def timed_call(
+    call: Callable[..., Any],
+    inputs: Any,
+    train: bool | None,
+    *,
+    anchor: str,
+    mode: str,
+    seconds: float = 3.0,
+) -> TimedCase:
+    """The rounds of `call(*inputs)`, each beside a call of the anchor."""
     plan, clock = Plan(seconds=seconds), HostClock()
     if (framework_of(call, inputs) or likely()) == JAX:
         from goodput.frontends import jax_case

@@ -17,21 +17,6 @@ _TOLD = 4
 _EXPLAINED = "Explanation:"
 
 
-class CompileEvents:
-    """What torch.compile does from now on."""
-
-    def __init__(self) -> None:
-        # Kept, not only their ids: those of what is gone are given to others.
-        self._before = [*_break_reasons(), *_compilations()]
-
-    def told(self) -> tuple[str, ...]:
-        """Sentences on where graphs were broken, and on what was compiled again."""
-        before = set(map(id, self._before))
-        broken = [found for found in _break_reasons() if id(found) not in before]
-        compiled = [found for found in _compilations() if id(found) not in before]
-        return tuple(filter(None, (_breaks(broken), _recompilations(compiled))))
-
-
 @dataclass(frozen=True, slots=True)
 class Break:
     """A graph break: why, and where in the program ("" and 0 where torch does not say)."""
@@ -41,24 +26,46 @@ class Break:
     line: int
 
 
-def breaks() -> tuple[Break, ...]:
-    """Every graph break of this process so far."""
-    return tuple(map(_located, _break_reasons()))
+class CompileEvents:
+    """What torch.compile does from now on."""
+
+    def __init__(self) -> None:
+        # Kept, not only their ids: those of what is gone are given to others.
+        self._before = [*_break_reasons(), *_compilations()]
+        self._kernels = _generated_kernels() or 0
+
+    def told(self) -> tuple[str, ...]:
+        """Sentences on where graphs were broken, and on what was compiled again."""
+        broken, compiled = self._new(_break_reasons()), self._new(_compilations())
+        return tuple(filter(None, (_breaks(broken), _recompilations(compiled))))
+
+    def breaks(self) -> tuple[Break, ...]:
+        """Every graph break."""
+        return tuple(map(_located, self._new(_break_reasons())))
+
+    def figures(self) -> dict[str, float]:
+        """Graph breaks, recompilations and generated kernels; none where nothing was compiled."""
+        compiled = self._new(_compilations())
+        if not compiled:
+            return {}
+        found: dict[str, float] = {
+            "graph_breaks": len(self.breaks()),
+            "recompiles": sum(bool(each.recompile_reason) for each in compiled),
+        }
+        kernels = _generated_kernels()
+        if kernels is not None and kernels > self._kernels:
+            found["generated_kernels"] = kernels - self._kernels
+        return found
+
+    def _new(self, found: list[Any]) -> list[Any]:
+        before = set(map(id, self._before))
+        return [one for one in found if id(one) not in before]
 
 
-def figures() -> dict[str, float]:
-    """Graph breaks, recompilations and generated kernels so far; none where nothing compiled."""
-    compiled = _compilations()
-    if not compiled:
-        return {}
-    found: dict[str, float] = {
-        "graph_breaks": len(_break_reasons()),
-        "recompiles": sum(bool(each.recompile_reason) for each in compiled),
-    }
+def _generated_kernels() -> int | None:
+    """Kernels that inductor has generated in this process; None where it was not loaded."""
     metrics = sys.modules.get("torch._inductor.metrics")
-    if metrics is not None:
-        found["generated_kernels"] = metrics.generated_kernel_count
-    return found
+    return None if metrics is None else int(metrics.generated_kernel_count)
 
 
 def _located(found: Any) -> Break:

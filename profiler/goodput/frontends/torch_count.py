@@ -201,7 +201,7 @@ def _counted(
             counter,
             counter.seeing_launches(),
         ):
-            _take(step)
+            take(step)
     finally:
         modules.stop()
     if counter.failure:
@@ -224,7 +224,7 @@ def _calls_told(step: Step, counter: WorkCounter) -> Iterator[None]:
         yield
 
 
-def _take(step: Step) -> None:
+def take(step: Step) -> None:
     """One step, backward too where that was asked for."""
     if isinstance(step.inputs, Mapping):
         result = step.call(**step.inputs)

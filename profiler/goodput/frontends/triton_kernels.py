@@ -64,6 +64,9 @@ class Bound:
     options: Any
 
 
+bounds: dict[tuple[str, ...], Bound] = {}
+"""The kernels that were launched, each with the first launch of its kind, in order."""
+
 _modules: dict[Any, Module] = {}
 _counts: dict[Any, tuple[KernelCount | None, UncountableError | None]] = {}
 _measured_counts: dict[Any, KernelCount | None] = {}
@@ -85,6 +88,7 @@ def launched(kernel: Any, args: Sequence[Any], kwargs: Mapping[str, Any], grid: 
         with plain_functions():
             inner, named, notes = _unwrapped(kernel, args, dict(kwargs))
             bound = _bound(inner, args, named, grid)
+            bounds.setdefault((name, *source_of(bound)), bound)
             count = _count(bound)
     except GoodputError as error:
         advice = _ADVICE.format(name) if isinstance(error, DataDependentError) else ""
@@ -226,12 +230,7 @@ def _binder(kernel: Any) -> Callable[..., Any]:
 
 def _count(bound: Bound) -> KernelCount:
     arguments = list(_arguments(bound))
-    source = (
-        bound.kernel.cache_key,
-        repr(bound.signature),
-        repr(sorted(bound.constants.items(), key=repr)),
-        repr(bound.attributes),
-    )
+    source = source_of(bound)
     key = (source, tuple(arguments), bound.grid)
     module = _modules.get(source)
     if module is None:
@@ -299,6 +298,16 @@ def _tensors(kind: Any, value: Any) -> Iterator[Any]:
         tensor = value if is_tensor(value) else getattr(value, "base", None)
         if is_tensor(tensor):
             yield tensor
+
+
+def source_of(bound: Bound) -> tuple[str, str, str, str]:
+    """What a launch's code depends on, beside the compiler's options."""
+    return (
+        bound.kernel.cache_key,
+        repr(bound.signature),
+        repr(sorted(bound.constants.items(), key=repr)),
+        repr(bound.attributes),
+    )
 
 
 def _text(bound: Bound, *, passes: bool) -> str:

@@ -12,18 +12,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import triton
-from triton.compiler import ASTSource
 from triton.errors import TritonError
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
-from goodput.errors import NotMeasuredError, UsageError, typed_line
+from goodput.errors import NotMeasuredError, typed_line
 from goodput.frontends.torch_private import direct_launches
+from goodput.frontends.triton_compiled import architecture, compiled
 from goodput.frontends.triton_kernels import bound_to
 from goodput.frontends.triton_launches import replaced_run
-from goodput_kernels.triton_architecture import ARCHITECTURES, Architecture
-from goodput_kernels.triton_compile import resources_of, target_of
+from goodput_kernels.triton_architecture import Architecture
 
 # Tensor-core instructions of PTX, and the matrix ones of AMD's assembly.
 _MATRIX = re.compile(
@@ -42,19 +40,6 @@ class TargetKernel:
     spilled_bytes: int
     shared_bytes: int
     matrix_instructions: int
-
-
-def architecture(name: str) -> Architecture:
-    """The chip of this name.
-
-    Raises:
-        UsageError: there are no kernels for it.
-    """
-    if name not in ARCHITECTURES:
-        raise UsageError(
-            f"no chip {name} is known to Triton's part; take {', '.join(ARCHITECTURES)}"
-        )
-    return ARCHITECTURES[name]
 
 
 def compiled_for(
@@ -111,21 +96,18 @@ def _compiled(
     name = getattr(inner, "__name__", None) or inner.fn.__name__
     try:
         bound = bound_to(inner, args, kwargs, grid)
-        source = ASTSource(bound.kernel, bound.signature, bound.constants, bound.attributes)
-        options = {key: getattr(bound.options, key) for key in ("num_warps", "num_stages")}
-        made = triton.compile(source, target=target_of(chip), options=options)
+        found = compiled(bound, chip)
     except TritonError as error:
         raise NotMeasuredError(
             f"the Triton kernel {name} does not compile for {chip.name}: {typed_line(error)}"
         ) from error
-    resources = resources_of(made, chip)
-    matrix = len(_MATRIX.findall(resources.code))
+    options = bound.options
     return TargetKernel(
         chip.name,
         name,
-        config or f"num_warps: {options['num_warps']}, num_stages: {options['num_stages']}",
-        resources.registers,
-        resources.spilled_bytes,
-        resources.shared_bytes,
-        matrix,
+        config or f"num_warps: {options.num_warps}, num_stages: {options.num_stages}",
+        found.registers,
+        found.spilled_bytes,
+        found.shared_bytes,
+        len(_MATRIX.findall(found.code)),
     )

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from goodput.capacity.store import check_schema
+from goodput.capacity.schema import check_schema
 from goodput.errors import NotMeasuredError, UsageError
-from goodput.gates.figures import OperatorFigures
+from goodput.gates.observation import OperatorFigures
 from goodput.gates.observed_run import CaseRun
 from goodput.report.verdicts import Tier
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from goodput.errors import UsageError
 from goodput.gates.baselines import PROOFS, Baseline, Blessing
 from goodput.gates.exact import moved
-from goodput.gates.figures import rounded
-from goodput.gates.measured import CONFIRMING, noise_floor
+from goodput.gates.looks import CONFIRMING, noise_floor
+from goodput.gates.observation import rounded
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.statistics import median
 from goodput.report.metrics import metric_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from goodput.gates.baselines import Baseline
-from goodput.gates.figures import OperatorFigures
+from goodput.gates.observation import OperatorFigures
 from goodput.gates.observed_run import CaseRun
 from goodput.report.metrics import BY_MODE, OF_KERNEL, Metric, is_worse, metric_of
 from goodput.report.verdicts import Cause, Finding, OperatorChange, Verdict

@@ -113,7 +113,8 @@ class Index:
             (case, metric),
         ).fetchall()
         for key in keys:
-            yield Series(*key, self._points(key))
+            case_name, tier, device, name = key
+            yield Series(case_name, tier, device, name, self._points(key))
 
     def _points(self, key: tuple[str, str, str, str]) -> tuple[Point, ...]:
         rows = self.database.execute(

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from goodput.gates import budgets, measured
+from goodput.errors import UntrustworthyError
+from goodput.gates import budgets, looks, measured
 from goodput.gates.baselines import Baseline, incomparable
 from goodput.gates.blessing import middles
 from goodput.gates.causes import Sides, cause_of, clocks_moved
@@ -17,6 +18,7 @@ from goodput.gates.measured import Judgement
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.statistics import median
 from goodput.report.metrics import metric_of
+from goodput.report.model import LIMIT
 from goodput.report.verdicts import (
     CaseResult,
     Cause,
@@ -60,7 +62,7 @@ def judgement_of(held: Held, family: int = 1) -> Judgement | None:
     if not paired and (baseline is None or not baseline.processes or incomparable(run, baseline)):
         return None
     before = run.before if paired else baseline.processes if baseline else ()
-    effect = measured.effect_of(held.case.min_effect, _noise(held))
+    effect = looks.effect_of(held.case.min_effect, _noise(held))
     first = measured.judged(
         _costs(run.processes), _costs(before), effect, paired=paired, family=family
     )
@@ -73,7 +75,7 @@ def judgement_of(held: Held, family: int = 1) -> Judgement | None:
 
 def _noise(held: Held) -> float | None:
     if held.run.before:
-        return measured.noise_floor(_costs(held.run.before))
+        return looks.noise_floor(_costs(held.run.before))
     return held.baseline.noise if held.baseline else None
 
 
@@ -86,6 +88,12 @@ def _result(held: Held, judgement: Judgement | None) -> CaseResult:
     if run.error:
         return failed(run.case, Tier.MEASURED, run.error, run.status, run.reproduce)
     now = middles(run)
+    if now.get("mfu", 0.0) > LIMIT:
+        told = (
+            f"its MFU is {percent(now['mfu'])} of the dense peak, which no program reaches: the "
+            "count, the clock or the device's name is wrong; goodput run shows which"
+        )
+        return failed(run.case, Tier.MEASURED, told, UntrustworthyError.exit_code, run.reproduce)
     findings = budgets.held(case.budget, now, Tier.MEASURED)
     notes = list(run.notes)
     if judgement is None:
@@ -135,6 +143,11 @@ def _cost(held: Held, found: Judgement, before: Sides, now: dict[str, float]) ->
     value = now["cost"]
     old = value / math.exp(found.shift.estimate)
     origin = held.baseline.origin.get("cost") if held.baseline else None
+    floor = _noise(held)
+    if found.verdict is Verdict.PASS and floor is not None and floor > _REPORT_ONLY:
+        told = f"the noise floor of this case is {percent(floor)}: too high to prove anything small"
+        verdict, cause = Verdict.INCONCLUSIVE, Cause.NOISE
+        return Finding("cost", verdict, old, value, cause, origin=origin, sentence=told)
     if found.verdict is Verdict.PASS:
         return Finding("cost", Verdict.PASS, old, value, origin=origin)
     if found.verdict is Verdict.INCONCLUSIVE:
@@ -178,12 +191,11 @@ def _notes(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -
         else f"{found.processes} fresh processes, too few to tell any change"
     ]
     own = Sides(now, held.run.counts, held.run.surroundings)
+    if found.verdict is Verdict.REGRESSED:
+        notes.append("which operators: goodput run on both sides, then goodput diff A B")
     if found.verdict is Verdict.PASS:
         notes += filter(None, [clocks_moved(before, own, found.effect)])
         cause, told = cause_of(before, own, found.effect)
         if cause in {Cause.NUMERATOR, Cause.PRECISION}:
             notes.append(f"{told}, and cost did not move")
-    floor = _noise(held)
-    if floor is not None and floor > _REPORT_ONLY:
-        notes.append(f"the noise floor of this case is {percent(floor)}: too high to gate on it")
     return notes

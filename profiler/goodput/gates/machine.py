@@ -63,20 +63,16 @@ def looked_at(cores: int, clock: Clock) -> tuple[Symptom, ...]:
         cores: that this process may use.
         clock: the host's.
     """
-    return tuple(
-        symptom
-        for look in (
-            lambda: load(cores),
-            pressure,
-            lambda: quota(cores),
-            governor,
-            turbo,
-            memory,
-            settings,
-            gpus,
-            lambda: jitter(clock),
-        )
-        for symptom in look()
+    return (
+        *load(cores),
+        *pressure(),
+        *quota(cores),
+        *governor(),
+        *turbo(),
+        *memory(),
+        *settings(),
+        *gpus(),
+        *jitter(clock),
     )
 
 

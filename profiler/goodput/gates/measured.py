@@ -11,20 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from goodput.measure.exact import rank_sum, signed_rank
+from goodput.gates.looks import CONFIRMING, LOOKS
+from goodput.measure.exact import Side, rank_sum, signed_rank
 from goodput.measure.families import holm
 from goodput.measure.shifts import Shift, paired_shift, unpaired_shift
-from goodput.measure.statistics import median
 from goodput.report.verdicts import Verdict
 
-LOOKS = ((9, 0.002), (15, 0.003), (25, 0.005))
-"""Fresh processes after which it is judged, and the chance of a false alarm spent there."""
-ALPHA = sum(alpha for _, alpha in LOOKS)
-CONFIRMING = LOOKS[0][0]
-"""Further processes that must say the same of a case that failed."""
 _CONFIRMING_ALPHA = 0.01
-_NOISE_FLOORS = 3.0
-_MAD_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +27,7 @@ class Judgement:
     Attributes:
         verdict: `PASS`, `REGRESSED`, `IMPROVED` or `INCONCLUSIVE`.
         shift: of the logarithm of cost.
-        p: the chance of such a rise, or fall, where nothing moved.
+        p: the chance of such a rise, or fall, where nothing moved; 1 of one that does not count.
         processes: of each side.
         decided: whether more processes would change nothing.
         effect: the least change that counts, as a ratio.
@@ -54,19 +47,6 @@ class Judgement:
         return math.expm1(width) if math.isfinite(width) and width < 1 else math.inf
 
 
-def noise_floor(costs: Sequence[float]) -> float:
-    """By how much the middle of so many processes is uncertain, as a ratio; of cost alone."""
-    logs = [math.log(cost) for cost in costs]
-    centre = median(logs)
-    deviation = _MAD_TO_DEVIATION * median([abs(log - centre) for log in logs])
-    return deviation / math.sqrt(len(logs))
-
-
-def effect_of(least: float, floor: float | None) -> float:
-    """The least change that counts: what was asked for, or three noise floors."""
-    return max(least, _NOISE_FLOORS * (floor or 0.0))
-
-
 def judged(
     costs: Sequence[float], before: Sequence[float], effect: float, *, paired: bool, family: int = 1
 ) -> Judgement:
@@ -80,21 +60,16 @@ def judged(
         family: cases that are judged together.
     """
     now, then = [math.log(cost) for cost in costs], [math.log(cost) for cost in before]
-    if paired:
-        differences = [a - b for a, b in zip(now, then, strict=True)]
-        shift = paired_shift(differences)
-        rise, fall = signed_rank(differences, "greater"), signed_rank(differences, "less")
-    else:
-        shift = unpaired_shift(now, then)
-        rise, fall = rank_sum(now, then, "greater"), rank_sum(now, then, "less")
-    alpha = _alpha(len(costs))
-    margin = math.log1p(effect)
-    made = len(costs)
-    if shift.estimate > margin and family * rise <= alpha:
-        return Judgement(Verdict.REGRESSED, shift, rise, made, decided=True, effect=effect)
-    if shift.estimate < -margin and family * fall <= alpha:
-        return Judgement(Verdict.IMPROVED, shift, fall, made, decided=True, effect=effect)
-    p = min(rise, fall)
+    differences = [a - b for a, b in zip(now, then, strict=True)] if paired else []
+    shift = paired_shift(differences) if paired else unpaired_shift(now, then)
+    margin, made = math.log1p(effect), len(costs)
+    p = 1.0
+    if abs(shift.estimate) > margin:  # what is smaller does not count, however sure it is
+        side: Side = "greater" if shift.estimate > 0 else "less"
+        p = signed_rank(differences, side) if paired else rank_sum(now, then, side)
+        if family * p <= _alpha(made):
+            verdict = Verdict.REGRESSED if shift.estimate > 0 else Verdict.IMPROVED
+            return Judgement(verdict, shift, p, made, decided=True, effect=effect)
     if shift.high < margin and shift.low > -margin:
         return Judgement(Verdict.PASS, shift, p, made, decided=True, effect=effect)
     last = made >= LOOKS[-1][0]
@@ -138,12 +113,36 @@ def in_family(judgements: Mapping[str, Judgement]) -> dict[str, Judgement]:
     }
 
 
-def next_look(processes: int) -> int | None:
-    """How many processes the next judgement needs; None where there is no further one."""
-    return next((count for count, _ in LOOKS if count > processes), None)
-
-
 def _alpha(processes: int) -> float:
     """What may be spent with so many processes: that of the last look that they allow."""
     spent = [alpha for count, alpha in LOOKS if count <= processes]
     return spent[-1] if spent else 0.0
+
+
+def sequential(
+    costs: Sequence[float],
+    before: Sequence[float],
+    effect: float,
+    *,
+    paired: bool,
+    family: int = 1,
+) -> Judgement:
+    """What a check would have said of processes that are all there: look by look, then confirmed.
+
+    Args:
+        costs: of enough processes for the last look and for a confirmation.
+        before: as many, where they are `paired`; else a stored baseline.
+        effect: the least change that counts, as a ratio.
+        paired: whether the two ran in turns.
+        family: cases that are judged together.
+    """
+    for look, _ in LOOKS:
+        other = before[:look] if paired else before
+        first = judged(costs[:look], other, effect, paired=paired, family=family)
+        if first.decided:
+            break
+    if first.verdict is not Verdict.REGRESSED:
+        return first
+    again = slice(look, look + CONFIRMING)
+    other = before[again] if paired else before
+    return confirmed(first, judged(costs[again], other, effect, paired=paired))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from goodput.gates.figures import OperatorFigures, Place
+from goodput.gates.observation import OperatorFigures, Place
 from goodput.report.verdicts import Tier
 
 

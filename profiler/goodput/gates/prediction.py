@@ -10,7 +10,7 @@ import msgspec
 
 from goodput.capacity.profile import Capacity
 from goodput.formulas.conventions import EXACT
-from goodput.gates.figures import OperatorFigures, rounded
+from goodput.gates.observation import OperatorFigures, rounded
 from goodput.report.build import build
 from goodput.report.devices import ideals
 from goodput.report.model import DeviceIdeal, OperatorRow, Report

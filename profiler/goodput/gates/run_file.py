@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from goodput.capacity.store import check_schema
+from goodput.capacity.schema import check_schema
 from goodput.errors import UsageError
 from goodput.gates.observed_run import CaseRun
 from goodput.report.verdicts import CheckReport

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +89,8 @@ def _extracted(top: Path, place: Path, commit: str) -> None:
     Raises:
         UsageError: git cannot give them.
     """
+    import tarfile  # seldom needed, and slow to load
+
     try:
         done = subprocess.run(
             ["git", "-C", str(top), "archive", commit],  # noqa: S607 - the git that the user has

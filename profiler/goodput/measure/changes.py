@@ -75,16 +75,17 @@ def change_points(
 def _lasting(series: Floats, found: dict[int, float], effect: float) -> tuple[ChangePoint, ...]:
     """The changes that are large enough; the smallest goes first, for its sides are then one."""
     places = sorted(found)
-    while True:
+    while places:
         edges = [0, *places, len(series)]
         middles = [median(series[a:b].tolist()) for a, b in itertools.pairwise(edges)]
         steps = [abs(b - a) for a, b in itertools.pairwise(middles)]
-        if not steps or min(steps) >= effect:
+        if min(steps) >= effect:
             return tuple(
                 ChangePoint(place, middles[n], middles[n + 1], found[place])
                 for n, place in enumerate(places)
             )
         places.pop(steps.index(min(steps)))
+    return ()
 
 
 def _split(

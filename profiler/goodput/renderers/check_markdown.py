@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from goodput.renderers import check_words as words
 from goodput.renderers.markdown import escaped
+from goodput.renderers.tables import Table
 from goodput.report.verdicts import CaseResult, CheckReport, Verdict
 
 MARKER = "<!-- goodput check -->"
@@ -48,7 +49,7 @@ def _overview(results: Sequence[CaseResult]) -> str:
     return _grid(words.overview_of(results)) if results else ""
 
 
-def _grid(table: words.Table) -> str:
+def _grid(table: Table) -> str:
     rows = [[escaped(cell) for cell in row] for row in table.rows]
     return tabulate(
         rows, table.headers, tablefmt="github", colalign=table.alignments, disable_numparse=True

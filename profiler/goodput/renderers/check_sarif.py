@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from goodput import __version__
 from goodput.report.metrics import METRICS, metric_of
 from goodput.report.verdicts import CaseResult, CheckReport, Finding, Tier, Verdict
 
@@ -17,8 +16,8 @@ _HELP = {
 }
 
 
-def render_sarif(report: CheckReport) -> str:
-    """The findings as one run."""
+def render_sarif(report: CheckReport, version: str = "") -> str:
+    """The findings as one run of goodput of this `version`."""
     found = [
         (result, finding)
         for result in report.ranked
@@ -31,7 +30,7 @@ def render_sarif(report: CheckReport) -> str:
         "tool": {
             "driver": {
                 "name": "goodput",
-                "version": __version__,
+                "version": version,
                 "rules": [_rule(name) for name in rules],
             }
         },

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from goodput.renderers.roofline_layout import Drawing, Line, Text
 from goodput.renderers.roofline_svg import svg_of
 from goodput.report.metrics import metric_of
-from goodput.report.series import Series, Step
+from goodput.report.series import Series
+from goodput.report.steps import Step
 
 _WIDTH, _HEIGHT, _GAP = 720.0, 90.0, 46.0
 _LEFT, _RIGHT = 110.0, 30.0

@@ -9,7 +9,8 @@ import msgspec
 from goodput.renderers.tables import Column, Table
 from goodput.renderers.terminal import WIDTH, painter, sentences, table_lines
 from goodput.report.metrics import metric_of
-from goodput.report.series import Series, Step
+from goodput.report.series import Series
+from goodput.report.steps import Step
 
 SCHEMA = "goodput.history-changes/1"
 _SHOWN = 30

@@ -59,7 +59,7 @@ _ALL = (
     Metric("recompiles", COUNT, Tier.EXACT, pinned="torch"),
     Metric("generated_kernels", COUNT, Tier.EXACT, pinned="torch"),
     Metric("registers", COUNT, Tier.EXACT, pinned="triton"),
-    Metric("spills", COUNT, Tier.EXACT, pinned="triton"),
+    Metric("spills", "B", Tier.EXACT, pinned="triton"),
     Metric("shared_bytes", "B", Tier.EXACT, pinned="triton"),
     Metric("predicted_step_seconds", "s", Tier.MODELLED),
     Metric("predicted_mfu", RATIO, Tier.MODELLED, higher_is_worse=False),

@@ -7,7 +7,7 @@ import pytest
 
 from goodput.gates.baselines import Baseline
 from goodput.gates.blessing import blessed
-from goodput.gates.figures import METHOD, OperatorFigures
+from goodput.gates.observation import METHOD, OperatorFigures
 from goodput.gates.observed_run import CaseRun
 from goodput.report.verdicts import Tier
 

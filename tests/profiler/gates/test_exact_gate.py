@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodput.gates.exact import operators_moved
-from goodput.gates.figures import OperatorFigures
 from goodput.gates.judge import judged
+from goodput.gates.observation import OperatorFigures
 from goodput.report.verdicts import Cause, Verdict
 
 
