@@ -14,8 +14,9 @@ from goodput.commands.given import read_capacity
 from goodput.commands.ledger import Ledger
 from goodput.commands.options import Keep, ReportOptions, report_options
 from goodput.commands.streams import report_stream, tell
+from goodput.errors import GoodputError
 from goodput.recording import namesakes, ranks
-from goodput.recording.run import RunOptions, ScriptTarget, record_script
+from goodput.recording.run import RunOptions, RunOutcome, ScriptTarget, record_script
 
 SUFFIX = ".goodput"
 """How the name of a recording ends."""
@@ -101,19 +102,30 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
         module=script if is_module else None,
         argv=arguments,
     )
-    book = None if ledger is None else Ledger(ledger)
     with report_stream(alone=options.alone_on_stdout) as stream:
         if options.alone_on_stdout and ranks.reports_here():
             tell("stdout is the report's alone, so what the script writes there goes to stderr")
         wanted = RunOptions(steps, warmup, stop_after, count_only)
-        outcome = record_script(target, wanted, ledger=book)
-        if book is not None:
-            book.end_with(outcome.exit_status)
+        outcome = _recorded(target, wanted, ledger)
         with namesakes.libraries_first():
             from goodput.commands.conclusion import conclude
 
         ours = conclude(outcome, options, keep, stream)
     return outcome.exit_status or ours
+
+
+def _recorded(target: ScriptTarget, options: RunOptions, ledger: Path | None) -> RunOutcome:
+    """What became of the script; its ledger, where one is kept, is told how it ended."""
+    if ledger is None:
+        return record_script(target, options)
+    book = Ledger(ledger)
+    try:
+        outcome = record_script(target, options, ledger=book)
+    except GoodputError:
+        book.close(clean=False)
+        raise
+    book.end_with(outcome.exit_status)
+    return outcome
 
 
 def default_path(script: str, *, is_module: bool) -> Path:

@@ -76,7 +76,7 @@ class _Hooks:
         if self._evaluation is not None:
             self._evaluation.finish()
             self._evaluation = None
-        self._last = self._recorder.now()
+            self._last = self._recorder.now()
 
     def _since(self, event: str, step: int | None = None) -> None:
         now = self._recorder.now()

@@ -116,6 +116,10 @@ def test_the_hooks_of_lightning(tmp_path, ledger, lightning):
     callback, trainer = ledger.lightning_callback(), Trainer()
     assert isinstance(callback, lightning.Callback)
     callback.setup(trainer, None, "fit")
+    trainer.sanity_checking = True  # the check before training is part of starting up
+    callback.on_validation_start(trainer, None)
+    callback.on_validation_end(trainer, None)
+    trainer.sanity_checking = False
     callback.on_train_start(trainer, None)
     for batch in range(4):  # a step accumulates two batches
         callback.on_train_batch_start(trainer, None, None, batch)
@@ -127,6 +131,8 @@ def test_the_hooks_of_lightning(tmp_path, ledger, lightning):
     ledger.close(clean=False)
     found = account(tmp_path)
     assert trainer.saved == ["x.ckpt"]
+    assert found.total.buckets["unattributed"] < found.total.buckets["initialisation"] + 10
+    assert found.total.buckets["evaluation"] == 1
     assert found.total.steps.kept == 2
     assert {"evaluation", "checkpoint_save", "data_wait"} <= set(found.total.buckets)
 

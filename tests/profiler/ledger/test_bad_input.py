@@ -124,7 +124,7 @@ def test_every_prefix_of_a_file_reads(lines, account, tmp_path):
     # A ledger that is read while it is written may end anywhere.
     job = lines().open().span("initialisation", 1).steps(1, 3, 1)
     whole = job.span("checkpoint_save", 1, step=3).steps(4, 5, 1).end().write().read_bytes()
-    for length in range(200, len(whole) + 1):
+    for length in range(200, len(whole) + 1, 3):
         part = tmp_path / "part.jsonl"
         part.write_bytes(whole[:length])
         total = sums(account(part))

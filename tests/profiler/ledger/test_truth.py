@@ -187,7 +187,7 @@ def of_three_ranks(truth, *, all_tell):
 
 @pytest.mark.parametrize("all_tell", [True, False])
 def test_a_job_of_three_ranks_is_told_as_it_was(all_tell, lines, account):
-    for seed in range(100):
+    for seed in range(50):
         job = lines("run.jsonl", unit=1)
         truth = Truth(random.Random(seed), job)  # noqa: S311 - a repeatable case
         truth.run()

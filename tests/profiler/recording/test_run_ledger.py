@@ -44,7 +44,7 @@ def run(scripts, *argv, optimizer="Adam"):
     )
 
 
-@pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+@pytest.mark.parametrize("optimizer", ["Adam", pytest.param("SGD", marks=pytest.mark.slow)])
 def test_a_script_that_fails_and_is_started_again(scripts, optimizer):
     failed = run(scripts, "fail", optimizer=optimizer)
     assert failed.returncode == 1, failed.stderr
