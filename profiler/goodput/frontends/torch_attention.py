@@ -80,7 +80,7 @@ class AttentionWatch(TorchFunctionMode):
         if func is not torch.nn.functional.scaled_dot_product_attention:
             opened = None
             if self._opens_loops and isinstance(func, HigherOrderOperator):
-                opened = body_by_body(func.name(), args, kwargs)
+                opened = body_by_body(str(func), args, kwargs)
             if opened is None:
                 return func(*args, **kwargs)
             with self:

@@ -120,13 +120,14 @@ class CallTranslator:
         entries = self.open_entries(mask)
         return None if entries is None else entries * whole // mask.numel()
 
-    def open_entries(self, mask: torch.Tensor) -> int | None:
+    def open_entries(self, mask: torch.Tensor, *, again: bool = False) -> int | None:
         """Entries of `mask` that let a pair through; each mask is counted once.
 
         None where it has no values: then every pair counts as open, and `unread_masks` tells.
+        `again` is whether the attention call at hand was asked for already.
         """
         if is_meta(mask) or isinstance(mask, FakeTensor):
-            self.unread_masks += 1
+            self.unread_masks += not again
             return None
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)
         known = self._pairs.get(identity)

@@ -98,7 +98,7 @@ class HollowDevices(AttentionWatch):
             return _attention(*args, **kwargs)
         if func is torch.ops.higher_order.flex_attention and _wants_gradients(args):
             with self:
-                return Flexible.apply(*args)
+                return Flexible.apply(*args)  # type: ignore[no-untyped-call]  # untyped in torch
         if func == torch.lstm and self._is_forward() and _is_layered(*args, **kwargs):
             return _lstm(*args, **kwargs)
         return super().__torch_function__(func, types, args, kwargs)

@@ -574,3 +574,11 @@ def test_a_custom_operator_is_told_and_counted_by_its_formula(
         from goodput.formulas import registry
 
         del registry._FORMULAS["goodput_counting_cases::product"]
+
+
+def test_a_mask_that_was_computed_is_told_once_a_call() -> None:
+    def attend(q: Tensor, bias: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(q, q, q, attn_mask=bias)
+
+    found = count_step(Step(attend, (leaf(2, 4, 16, 8), leaf(1, 4, 16, 16)), train=True))
+    assert found.warnings[0].startswith("1 attention calls have a mask that was not computed")
