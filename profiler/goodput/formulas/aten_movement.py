@@ -34,7 +34,9 @@ NOTHING = frozenset(
         # bookkeeping
         "_assert_async", "_assert_scalar", "_dimI", "_dimV", "_functional_assert_scalar",
         "_functional_sym_constrain_range", "_functional_sym_constrain_range_for_size",
-        "_make_dep_token", "_nested_get_jagged_dummy", "_nested_get_lengths",
+        "_linalg_check_errors", "_make_dep_token", "_nested_get_jagged_dummy",
+        "_nested_get_lengths", "_nested_tensor_size", "_nested_tensor_storage_offsets",
+        "_nested_tensor_strides", "_nested_view_from_buffer",
         "_nested_get_max_seqlen", "_nested_get_min_seqlen", "_nested_get_offsets",
         "_nested_get_ragged_idx", "_nested_get_values", "_nested_view_from_jagged", "_nnz",
         "_print", "dense_dim", "is_coalesced", "sparse_dim",

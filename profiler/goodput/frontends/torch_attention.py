@@ -13,9 +13,11 @@ from operator import mul
 from typing import Any
 
 import torch
+from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
 from goodput.formulas.attention import causal_pairs
+from goodput.frontends.torch_higher_order import body_by_body
 from goodput.frontends.torch_told import Reading
 from goodput.work import Work
 
@@ -57,11 +59,18 @@ class Share:
 
 
 class AttentionWatch(TorchFunctionMode):
-    """Knows the attention call that runs now; `current` is None outside one."""
+    """Knows the attention call that runs now; `current` is None outside one.
 
-    def __init__(self) -> None:
+    Args:
+        opens_loops: whether loops and branches that are operators run as Python would run them,
+            forward and backward. Torch traces their bodies for the gradients, and only its compiler
+            hands these the tensors that they close over.
+    """
+
+    def __init__(self, *, opens_loops: bool = False) -> None:
         super().__init__()
         self.current: Attended | None = None
+        self._opens_loops = opens_loops
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -69,7 +78,13 @@ class AttentionWatch(TorchFunctionMode):
         """Runs `func`, remembering an attention call while it runs."""
         kwargs = kwargs or {}
         if func is not torch.nn.functional.scaled_dot_product_attention:
-            return func(*args, **kwargs)
+            opened = None
+            if self._opens_loops and isinstance(func, HigherOrderOperator):
+                opened = body_by_body(str(func), args, kwargs)
+            if opened is None:
+                return func(*args, **kwargs)
+            with self:
+                return opened()
         with self._during(*args, **kwargs):
             return func(*args, **kwargs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -120,13 +120,14 @@ class CallTranslator:
         entries = self.open_entries(mask)
         return None if entries is None else entries * whole // mask.numel()
 
-    def open_entries(self, mask: torch.Tensor) -> int | None:
+    def open_entries(self, mask: torch.Tensor, *, again: bool = False) -> int | None:
         """Entries of `mask` that let a pair through; each mask is counted once.
 
         None where it has no values: then every pair counts as open, and `unread_masks` tells.
+        `again` is whether the attention call at hand was asked for already.
         """
         if is_meta(mask) or isinstance(mask, FakeTensor):
-            self.unread_masks += 1
+            self.unread_masks += not again
             return None
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)
         known = self._pairs.get(identity)
@@ -172,12 +173,44 @@ def call_key(func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
 
 
 def part_of(value: Any, place: int) -> Any:
-    """A part of a nested tensor, as a batch of one, without memory; other values as they are."""
+    """A part of a nested tensor, as a batch of one, without memory, as other tensors are then."""
     if isinstance(value, list | tuple):
         return type(value)(part_of(item, place) for item in value)
-    if not (isinstance(value, torch.Tensor) and value.is_nested):
+    if not isinstance(value, torch.Tensor):
         return value
-    return value[place].to("meta").unsqueeze(0)
+    return value[place].to("meta").unsqueeze(0) if value.is_nested else value.to("meta")
+
+
+def on_a_part(func: Any) -> Any:
+    """What does to a part of a nested tensor as `func` does to the whole."""
+    return _ON_PARTS.get(name_of(func), func)
+
+
+def _matmul_backward(
+    gradient: torch.Tensor, left: torch.Tensor, right: torch.Tensor, wanted: Sequence[bool]
+) -> None:
+    if wanted[0]:
+        gradient @ right.mT
+    if wanted[1]:
+        left.mT @ gradient
+
+
+def _linear_backward(
+    inputs: torch.Tensor, gradient: torch.Tensor, weight: torch.Tensor, wanted: Sequence[bool]
+) -> None:
+    if wanted[0]:
+        gradient @ weight
+    if wanted[1]:
+        gradient.mT @ inputs
+    if wanted[2]:
+        gradient.sum(1)
+
+
+_ON_PARTS = {
+    "aten::matmul_backward": _matmul_backward,
+    "aten::linear_backward": _linear_backward,
+}
+"""What torch has only for nested tensors, on a part."""
 
 
 def argument(value: Any) -> Argument:

@@ -27,6 +27,7 @@ from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_count_devices import (
     HollowDevices,
     autocast_here,
+    flexible_backward,
     on_cpu,
     open_functions,
     uncompiled,
@@ -115,7 +116,8 @@ def on_shapes(make: Callable[[], Step], *, is_hollow: bool = False) -> Count | U
         with _as_written(), autocast_here(), on_cpu(lambda: tensors.inside), tensors, watch:
             step = make()
             watch.forward_only = step.root is not None and not step.train
-            with nullcontext() if is_hollow else hollow_modules(step.root):
+            made_hollow = nullcontext() if is_hollow else hollow_modules(step.root)
+            with made_hollow, flexible_backward():
                 counter = _settled(step, watch, tensors)
     except GoodputError:
         raise
@@ -131,7 +133,7 @@ def on_values(make: Callable[[], Step], why: Unshaped) -> Count:
         UsageError: the program failed by itself.
         NotMeasuredError: it could not be counted.
     """
-    watch = AttentionWatch()
+    watch = AttentionWatch(opens_loops=True)
     try:
         with _as_written(), watch:
             counter = _counted(make(), watch, _Optimizers())

@@ -6,6 +6,7 @@ program would meet a device that it does not know. Moves to a GPU are taken and 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -15,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from goodput.frontends.torch_attention import AttentionWatch
+from goodput.frontends.torch_calls import tensors_in
 from goodput.frontends.torch_private import compile_is_used, is_meta, plain_functions
 
 _FUSED_RANK = 4
@@ -28,6 +30,9 @@ _Base: Any = torch.Tensor.__base__
 
 _CHECKS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 """How torch's Python code asks whether a mode or a subclass wants a call, the first by a list."""
+
+_REFUSAL = "_validate_device"
+"""What flexible attention calls with its tensors, to refuse some."""
 
 _MOVES = frozenset({_Tensor.cuda, _Tensor.pin_memory})
 _LOWERED = frozenset(
@@ -73,7 +78,7 @@ class HollowDevices(AttentionWatch):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(opens_loops=True)
         self.forward_only = False
 
     def __torch_function__(
@@ -91,6 +96,9 @@ class HollowDevices(AttentionWatch):
             return self._lowered(func, types, args, kwargs)
         if func is functional.scaled_dot_product_attention and _is_whole(*args, **kwargs):
             return _attention(*args, **kwargs)
+        if func is torch.ops.higher_order.flex_attention and _wants_gradients(args):
+            with self:
+                return Flexible.apply(*args)  # type: ignore[no-untyped-call]  # untyped in torch
         if func == torch.lstm and self._is_forward() and _is_layered(*args, **kwargs):
             return _lstm(*args, **kwargs)
         return super().__torch_function__(func, types, args, kwargs)
@@ -186,6 +194,21 @@ def _askers() -> tuple[tuple[Any, str], ...]:
 
 
 @contextmanager
+def flexible_backward() -> Iterator[None]:
+    """Inside, flexible attention may have a backward pass, which torch refuses on a CPU."""
+    module: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    check = getattr(module, _REFUSAL, None)
+    if check is None:
+        yield
+        return
+    setattr(module, _REFUSAL, lambda *_: None)
+    try:
+        yield
+    finally:
+        setattr(module, _REFUSAL, check)
+
+
+@contextmanager
 def uncompiled() -> Iterator[None]:
     """Inside, what the program compiled runs as it was written.
 
@@ -266,6 +289,42 @@ def _attention(
         query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
     )[0]
     return result
+
+
+def _wants_gradients(args: tuple[Any, ...]) -> bool:
+    """Whether flexible attention is differentiated by its query, key and value, and these alone."""
+    mains, others = args[:3], tensors_in(args[3:])
+    return (
+        torch.is_grad_enabled()
+        and any(tensor.requires_grad for tensor in mains)
+        and not any(tensor.requires_grad for tensor in others)
+    )
+
+
+class Flexible(torch.autograd.Function):
+    """Flexible attention, forward and backward as one operator each.
+
+    Torch traces the backward of its scores first, on tensors that know where they really are.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        """Runs it, as without gradients."""
+        found = torch.ops.higher_order.flex_attention(*args)
+        ctx.save_for_backward(*args[:3], *found[:2])
+        ctx.others = args[3:]
+        ctx.mark_non_differentiable(*found[1:])
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """Runs its backward operator."""
+        query, key, value, result, sums = ctx.saved_tensors
+        score_mod, block_mask, *others = ctx.others
+        found = torch.ops.higher_order.flex_attention_backward(
+            query, key, value, result, sums, *gradients[:2], score_mod, None, block_mask, *others
+        )
+        return (*found[:3], *(None for _ in ctx.others))
 
 
 def _is_layered(source: Any, state: Any, weights: Any, *_: Any) -> bool:

@@ -99,8 +99,6 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
     ) -> Any:
         """Runs `func` on shapes, or really where all of its tensors have values."""
         kwargs = kwargs or {}
-        if isinstance(func, HigherOrderOperator):
-            return self._higher_order(func, args)
         for kind in types:
             if kind not in _PLAIN:
                 if is_fake(kind):
@@ -109,6 +107,8 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         outside, self.inside = self.inside, True
         try:
             with plain_functions():
+                if isinstance(func, HigherOrderOperator):
+                    return self._higher_order(func, args)
                 return self._run(func, args, kwargs)
         except Exception as error:
             if not self.fault[0]:

@@ -20,7 +20,7 @@ from goodput.errors import typed_line
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.torch_attention import AttentionWatch
-from goodput.frontends.torch_calls import call_key, part_of, tensors_in
+from goodput.frontends.torch_calls import call_key, on_a_part, part_of, tensors_in
 from goodput.frontends.torch_counted import Counted, torch_formulas
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_places import Surroundings
@@ -356,7 +356,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
             named = {name: part_of(value, place) for name, value in kwargs.items()}
             try:
                 with self:
-                    func(*parts, **named)
+                    on_a_part(func)(*parts, **named)
             except RuntimeError:  # it takes nested tensors apart or together, and a part is none
                 call = Call(name_of(func))
                 self._tally.note(described(call, work_of(call)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from goodput.formulas.hand_written import PRODUCTS
-from goodput.frontends.torch_attention import AttentionWatch, Share, share_of
+from goodput.frontends.torch_attention import Attended, AttentionWatch, Share, share_of
 from goodput.frontends.torch_calls import CallTranslator
 from goodput.frontends.torch_counted import Counted
 from goodput.frontends.torch_private import last_sequence, node_sequence, plain_functions
@@ -27,6 +27,7 @@ class Padding:
         self._told = told
         self._watch = watch
         self._translator = translator
+        self._attended: Attended | None = None
         self._share_of_node: dict[int, Share] = {}
         self._reading_of_node: dict[int, Reading] = {}
 
@@ -69,7 +70,8 @@ class Padding:
             return self._share_of_node.get(sequence) if sequence is not None else None
         mask = attended.mask
         with plain_functions():
-            entries = None if mask is None else self._translator.open_entries(mask)
+            again, self._attended = attended is self._attended, attended
+            entries = None if mask is None else self._translator.open_entries(mask, again=again)
         share = share_of(attended, entries, reading)
         if share is not None and torch.is_grad_enabled():
             self._share_of_node[last_sequence()] = share

@@ -226,6 +226,10 @@ def vectors(a: Tensor, v: Tensor) -> Tensor:
     return (a @ v).dot(a @ v) + torch.outer(v, v).sum()
 
 
+def into(a: Tensor, b: Tensor) -> Tensor:
+    return torch.zeros(8, 5).addmm_(a, b)
+
+
 def into_out(a: Tensor, b: Tensor) -> Tensor:
     total = torch.zeros(8, 5).addmm_(a, b)
     return torch.mm(a, b, out=torch.empty(8, 5)) + total
@@ -245,7 +249,7 @@ def tangent(x: Tensor, weight: Tensor) -> Tensor:
 
 def sparse() -> tuple[Callable[[Tensor], Tensor], tuple[Tensor]]:
     diagonal = torch.eye(64).to_sparse_csr()
-    return lambda b: diagonal @ b, (torch.randn(64, 8),)
+    return lambda b: diagonal @ b, (leaf(64, 8),)
 
 
 def grouped(a: Tensor, b: Tensor) -> Tensor:
@@ -271,8 +275,10 @@ def of(function: Callable[..., Any], *shapes: tuple[int, ...], dtype: torch.dtyp
     return lambda: (function, tuple(torch.randn(*shape, dtype=dtype) for shape in shapes))
 
 
-def differentiable(function: Callable[..., Any], *shapes: tuple[int, ...]):
-    return lambda: (function, tuple(leaf(*shape) for shape in shapes))
+def differentiable(
+    function: Callable[..., Any], *shapes: tuple[int, ...], dtype: torch.dtype = torch.float32
+):
+    return lambda: (function, tuple(leaf(*shape, dtype=dtype) for shape in shapes))
 
 
 OPERATORS = [
@@ -284,10 +290,21 @@ OPERATORS = [
     ),
     Case("matmul", differentiable(torch.matmul, (8, 16), (16, 5)), SMALL, 2 * SMALL),
     # An outer product sums nothing up, so it has no product with a reduction.
-    Case("mv, dot and outer", of(vectors, (16, 16), (16,)), 2 * 2 * 16 * 16 + 2 * 16),
+    Case(
+        "mv, dot and outer",
+        differentiable(vectors, (16, 16), (16,)),
+        2 * 2 * 16 * 16 + 2 * 16,
+        2 * 2 * 16 * 16,
+    ),
     Case("in place and out", of(into_out, (8, 16), (16, 5)), 2 * SMALL),
-    Case("complex", of(torch.matmul, (8, 16), (16, 5), dtype=torch.complex64), 4 * SMALL),
-    Case("vmap", of(mapped, (8, 16), (16, 5)), SMALL),
+    Case("in place", differentiable(into, (8, 16), (16, 5)), SMALL, 2 * SMALL),
+    Case(
+        "complex",
+        differentiable(torch.matmul, (8, 16), (16, 5), dtype=torch.complex64),
+        4 * SMALL,
+        8 * SMALL,
+    ),
+    Case("vmap", differentiable(mapped, (8, 16), (16, 5)), SMALL, 2 * SMALL),
     # torch multiplies the constant weight's tangent too, though it is all zeros: not useful.
     Case("jvp", of(tangent, (8, 16), (16, 5)), 3 * SMALL, masked=SMALL),
     # Useful is one product forward and one for the input's gradient, which runs as recompute.
@@ -309,16 +326,26 @@ OPERATORS = [
     ),
     Case(
         "bilinear",
-        lambda: (nn.Bilinear(8, 8, 4), (torch.randn(16, 8), torch.randn(16, 8))),
+        lambda: (nn.Bilinear(8, 8, 4), (leaf(16, 8), leaf(16, 8))),
         2 * 16 * (4 * 8 * 8 + 4 * 8),
+        # Weight and both inputs; for an input torch sums over the outputs first.
+        3 * 2 * 16 * 4 * 8 * 8 + 2 * 2 * 16 * 8 * 8,
     ),
-    Case("sparse", sparse, 2 * 64 * 8),
+    Case("sparse", sparse, 2 * 64 * 8, 2 * 64 * 8),
     Case(
         "solve",
-        of(lambda a, b: torch.linalg.solve(a + 32 * torch.eye(32), b), (32, 32), (32, 4)),
+        differentiable(
+            lambda a, b: torch.linalg.solve(a + 32 * torch.eye(32), b), (32, 32), (32, 4)
+        ),
         2 * 32**3 // 3 + 2 * 32 * 32 * 4,
+        2 * 2 * 32 * 32 * 4,  # solved again with the factors at hand, and a product
     ),
-    Case("grouped_mm", of(grouped, (32, 64), (3, 64, 48), dtype=torch.bfloat16), 2 * 32 * 64 * 48),
+    Case(
+        "grouped_mm",
+        differentiable(grouped, (32, 64), (3, 64, 48), dtype=torch.bfloat16),
+        2 * 32 * 64 * 48,
+        2 * 2 * 32 * 64 * 48,
+    ),
     Case("float8", lambda: (scaled, (eighths(16, 32), eighths(48, 32).t())), 2 * 16 * 32 * 48),
     Case(
         "int8",
@@ -360,7 +387,8 @@ def nested() -> tuple[Callable[[Tensor], Tensor], tuple[Tensor]]:
         heads = x.unflatten(-1, [4, 16]).transpose(1, 2)
         return functional.scaled_dot_product_attention(heads, heads, heads)
 
-    return attend, (torch.nested.nested_tensor(sequences, layout=torch.jagged),)
+    inputs = torch.nested.nested_tensor(sequences, layout=torch.jagged, requires_grad=True)
+    return attend, (inputs,)
 
 
 def packed() -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
@@ -388,14 +416,26 @@ def flexible() -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
     return lambda q, k, v: flex_attention(q, k, v, block_mask=causal), inputs
 
 
+TRIP = 2 * 4 * 16 * 16
+NESTED = sum(2 * 2 * 4 * n * n * 16 for n in LENGTHS)
 FLEXIBLE = 2 * 2 * 2 * 256 * 256 * 16
 LOOPS = [
-    Case("scan", of(scanned, (10, 4, 16), (16, 16)), 2 * 10 * 2 * 4 * 16 * 16),
-    Case("while", of(looped, (4, 16), (16, 16)), 7 * 2 * 4 * 16 * 16),
-    Case("cond", of(branched, (4, 16), (16, 16)), 2 * 4 * 16 * 16),
-    Case("nested", nested, sum(2 * 2 * 4 * n * n * 16 for n in LENGTHS)),
+    Case(
+        "scan",
+        differentiable(scanned, (10, 4, 16), (16, 16)),
+        10 * 2 * TRIP,
+        10 * 2 * TRIP - TRIP,  # of the carry's product alone, and the first carry wants none
+    ),
+    Case("while", differentiable(looped, (4, 16), (16, 16)), 7 * TRIP, 7 * 2 * TRIP),
+    Case("cond", differentiable(branched, (4, 16), (16, 16)), TRIP, 2 * TRIP),
+    Case("nested", nested, NESTED, 2 * NESTED),
     # A tree over 8 items: 4, 2 and 1 on the way up, then 1 and 3 on the way down.
-    Case("associative scan", of(folded, (8, 4, 16), (16, 16)), 11 * 2 * 4 * 16 * 16),
+    Case(
+        "associative scan",
+        differentiable(folded, (8, 4, 16), (16, 16)),
+        11 * TRIP,
+        11 * 2 * TRIP,
+    ),
     Case("flex_attention", flexible, FLEXIBLE, masked=2 * 2 * 2 * 16 * (256 * 255 // 2)),
 ]
 
@@ -437,6 +477,16 @@ def test_backward(case: Case, count: Callable[[Step], Count]) -> None:
 
 PACKED = sum(2 * 2 * 4 * n * n * 16 for n in LENGTHS)
 PACKED_MASKED = sum(2 * 2 * 4 * (n * (n - 1) // 2) * 16 for n in LENGTHS)
+
+
+def test_flexible_attention_is_taken_backward() -> None:
+    # On shapes alone: torch refuses to on a CPU.
+    attend, inputs = flexible()
+    wanted = tuple(tensor.requires_grad_() for tensor in inputs)
+    found = count_step(Step(attend, wanted, train=True))
+    assert useful(found, "backward", DENSE_ATTENTION) == 2 * FLEXIBLE
+    assert useful(found, "backward", EXACT) == 2 * useful(found, "forward", EXACT)
+    assert not found.warnings
 
 
 def test_packed_sequences_count_by_their_lengths() -> None:
@@ -524,3 +574,11 @@ def test_a_custom_operator_is_told_and_counted_by_its_formula(
         from goodput.formulas import registry
 
         del registry._FORMULAS["goodput_counting_cases::product"]
+
+
+def test_a_mask_that_was_computed_is_told_once_a_call() -> None:
+    def attend(q: Tensor, bias: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(q, q, q, attn_mask=bias)
+
+    found = count_step(Step(attend, (leaf(2, 4, 16, 8), leaf(1, 4, 16, 16)), train=True))
+    assert found.warnings[0].startswith("1 attention calls have a mask that was not computed")
