@@ -40,7 +40,7 @@ _OWN: list[Path] = []
 
 
 RUNNING, PLAIN = trace_state_strong_ref, eval_trace
-"""Outside of any trace `RUNNING.value` is `PLAIN`, which `tracing` knows for the price of a call."""
+"""Outside of any trace `RUNNING.value` is `PLAIN`; `tracing` says so, and is one more call."""
 
 
 def tracing() -> bool:
