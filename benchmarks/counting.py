@@ -35,6 +35,11 @@ PEERS = {
     "ptflops": ["ptflops"],
     "thop": ["thop"],
     "roofline": ["absl-py"],
+    "flax tabulate": [
+        *("flax", "msgpack", "optax", "chex", "orbax-checkpoint", "etils", "treescope", "absl-py"),
+        *("tensorstore", "toolz", "humanize", "simplejson", "nest-asyncio", "importlib-resources"),
+        *("rich", "markdown-it-py", "mdurl", "pygments", "aiofiles", "psutil", "uvloop"),
+    ],
 }
 """What to install of each, without their own idea of which torch to bring."""
 
@@ -204,10 +209,32 @@ def with_roofline(call: Any, inputs: tuple[Any, ...]) -> float:
     return float(result.flops)
 
 
+def with_flax(call: Any, inputs: tuple[Any, ...]) -> float:
+    """Return what the table of a flax module that does nothing but `call` says: XLA's count."""
+    import io
+    import re
+
+    import jax
+    from flax import linen
+
+    class Whole(linen.Module):
+        @linen.compact
+        def __call__(self, *inputs: Any) -> Any:
+            return call(*inputs)
+
+    table = Whole().tabulate(
+        jax.random.key(0), *inputs, compute_flops=True, console_kwargs={"width": 400}
+    )
+    rows = [line for line in io.StringIO(table) if "Whole" in line]
+    numbers = re.findall(r"\u2502\s*(\d+)\s*(?=\u2502)", rows[-1])
+    return float(numbers[-1])
+
+
 JAX_COUNTERS: dict[str, Callable[[Any, tuple[Any, ...]], float]] = {
     "goodput": with_goodput,
     "cost_analysis": with_cost_analysis,
     "roofline": with_roofline,
+    "flax tabulate": with_flax,
 }
 COUNTERS: dict[str, Callable[[Any, tuple[Any, ...]], float]] = {
     "goodput": with_goodput,

@@ -3,8 +3,10 @@
 Prints ratios of whole runs and of single steps, the cost of goodput's hooks in an undisturbed step,
 and whether the promises hold: hooks of at most 0.5 % of a step and 50 us, and a whole `goodput run`
 of at most the plain script, plus what its counted and profiled steps took longer, plus 5 s.
+A JAX script runs plain, under goodput and under jax.profiler.trace alone; its interception may cost
+a call 2 us.
 
-Usage: python benchmarks/overhead.py [--rounds N] [--only gpt|tiny]
+Usage: python benchmarks/overhead.py [--rounds N] [--only gpt|tiny|jax]
 """
 
 import argparse
@@ -28,6 +30,9 @@ from tabulate import tabulate
 MODELS = Path(__file__).resolve().parent / "models"
 SCRIPTS = {"gpt": MODELS / "gpt.py", "tiny": MODELS / "tiny.py"}
 HOOKS = Path(__file__).resolve().parent / "hooks.py"
+JAX, JAX_SCRIPT = "jax", MODELS / "jax_gpt.py"
+JAX_HOOKS = Path(__file__).resolve().parent / "jax_hooks.py"
+ALLOWED_SECONDS_A_CALL = 2e-6
 PLAIN, GOODPUT, DEEPSPEED = "plain", "goodput run", "DeepSpeed"
 FIRST_WATCHED, WATCHED = 20, 10
 """The other profilers watch so many steps, after a warm-up: as many as goodput profiles."""
@@ -261,13 +266,72 @@ def compare_hooks(name: str) -> bool:
     )
 
 
+# --- JAX ------------------------------------------------------------------------------------------
+
+
+def jax_process(tool: str, folder: str, script: list[str]) -> None:
+    """Run a JAX script under `tool`."""
+    if tool == GOODPUT:
+        from goodput.cli import main
+
+        main(["run", "-o", f"{folder}/jax.goodput", *script])
+        return
+    import jax
+
+    sys.argv = script
+    profiled = tool == JAX_PROFILER
+    with jax.profiler.trace(f"{folder}/profile") if profiled else contextlib.nullcontext():
+        runpy.run_path(script[0], run_name="__main__")
+
+
+JAX_PROFILER = "jax.profiler.trace"
+
+
+def compare_jax(rounds: int, folder: Path) -> bool:
+    """Print whole runs of the JAX script, and what the interception costs a call."""
+    tools = (PLAIN, GOODPUT, JAX_PROFILER)
+    times: dict[str, list[float]] = {tool: [] for tool in tools}
+    jax_run(GOODPUT, folder)  # measures the capacity, once
+    for _ in range(rounds):
+        for tool in tools:
+            times[tool].append(jax_run(tool, folder))
+    best = {tool: min(found) for tool, found in times.items()}
+    rows = [[tool, seconds, seconds / best[PLAIN]] for tool, seconds in best.items()]
+    print("\n" + tabulate(rows, [f"tool, on {JAX_SCRIPT.name}", "whole run, s", "of plain"]))
+    command = [sys.executable, str(JAX_HOOKS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    micro, cost = 1e6, json.loads(done.stdout.splitlines()[-1])
+    print(
+        f"jax: a call of another function {cost['other'] * micro:.2f} us, after the passes "
+        f"{cost['after'] * micro:.2f} us; with the end of a window {cost['window'] * micro:.2f} us "
+        "every second step"
+    )
+    return promise(
+        "jax: interception of the step's call",
+        cost["call"] * micro,
+        ALLOWED_SECONDS_A_CALL * micro,
+        "us",
+    )
+
+
+def jax_run(tool: str, folder: Path) -> float:
+    """Return the seconds of one run of the JAX script under `tool` in a fresh process."""
+    command = [sys.executable, __file__, "--jax", tool, str(folder), str(JAX_SCRIPT)]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    seconds = time.perf_counter() - began
+    if done.returncode not in (0, 3, 5):
+        raise SystemExit(f"{tool} on {JAX_SCRIPT.name} failed:\n{done.stderr}")
+    return seconds
+
+
 def main() -> None:
     """Compare everything, and fail where a promise is missed or cannot be told."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each tool; the best counts")
-    parser.add_argument("--only", choices=SCRIPTS, help="one script")
+    parser.add_argument("--only", choices=[*SCRIPTS, JAX], help="one script")
     args = parser.parse_args()
-    names = [args.only] if args.only else list(SCRIPTS)
+    names = [name for name in SCRIPTS if args.only in (None, name)]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["GOODPUT_CACHE"] = str(folder / "cache")
@@ -275,18 +339,22 @@ def main() -> None:
             given = os.environ["PYTHONPATH"].split(os.pathsep)
             os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, given))
         pythons = dict.fromkeys(TOOLS, sys.executable)
-        beside = deepspeed_python(folder)
+        beside = deepspeed_python(folder) if names else None
         if beside is None:
             del pythons[DEEPSPEED]
         else:
             pythons[DEEPSPEED] = beside
         kept = [compare_hooks(name) for name in names]
         kept += [compare_runs(name, args.rounds, pythons, folder) for name in names]
+        if args.only in (None, JAX):
+            kept.append(compare_jax(args.rounds, folder))
     sys.exit(not all(kept))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measured"]:
         measured_process(sys.argv[2], sys.argv[3], sys.argv[4:])
+    elif sys.argv[1:2] == ["--jax"]:
+        jax_process(sys.argv[2], sys.argv[3], sys.argv[4:])
     else:
         main()

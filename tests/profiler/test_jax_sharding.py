@@ -106,3 +106,22 @@ def test_the_goodput_of_a_device_is_over_the_wall_of_the_step():
     (row,) = device_rows([DeviceShare("0", {"float32": 6.0}, 6.0, 0, 0, 0)], capacity, 10.0)
     assert row.goodput == pytest.approx(0.2)
     assert device_rows((), capacity, 10.0) == ()
+
+
+def test_the_command_of_the_readme(tmp_path):
+    flags = f"--xla_force_host_platform_device_count={DEVICES}"
+    roots = os.pathsep.join(str(REPOSITORY / root) for root in ("profiler", "kernels"))
+    script = REPOSITORY / "benchmarks" / "models" / "jax_sharded.py"
+    command = ["goodput", "run", "--count-only", "--json", "r.json", str(script), "tensor"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": roots},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["totals"]["useful_flops"] == FORWARD
+    assert "8 devices" in " ".join(report["warnings"])

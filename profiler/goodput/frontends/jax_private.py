@@ -39,9 +39,13 @@ _PYTHON_CALLS, _HOST_LEVEL = 0, 2
 _OWN: list[Path] = []
 
 
+RUNNING, PLAIN = trace_state_strong_ref, eval_trace
+"""Outside of any trace `RUNNING.value` is `PLAIN`; `tracing` says so, and is one more call."""
+
+
 def tracing() -> bool:
     """Whether a function is being traced right now."""
-    return trace_state_strong_ref.value is not eval_trace
+    return RUNNING.value is not PLAIN
 
 
 def compilations(function: Any) -> Callable[[], int]:

@@ -18,7 +18,13 @@ from goodput.frontends import jax_device
 from goodput.frontends.jax_count import count_traced
 from goodput.frontends.jax_kinds import Kinds
 from goodput.frontends.jax_passes import JaxCounter, JaxProfiler, WindowTimer
-from goodput.frontends.jax_private import ProfileWatch, compilations, profile_is_running, tracing
+from goodput.frontends.jax_private import (
+    PLAIN,
+    RUNNING,
+    ProfileWatch,
+    compilations,
+    profile_is_running,
+)
 from goodput.frontends.jax_watch import JitWatch
 from goodput.frontends.measured import Measured
 from goodput.frontends.step_instruments import Clock, Instruments, PassOptions, ProgramEnd
@@ -126,7 +132,7 @@ class JaxProgram:
         A function that is compiled for one kind of inputs, before the call and after it, was called
         with that kind.
         """
-        if function is not self._timed or tracing():
+        if function is not self._timed or RUNNING.value is not PLAIN:
             result = self._last = function(*args, **kwargs)
             return result
         try:

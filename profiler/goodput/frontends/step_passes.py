@@ -57,6 +57,9 @@ class Passes:
     def __init__(self, options: PassOptions, instruments: Instruments) -> None:
         self._options = options
         self._tools = instruments
+        # Undisturbed steps pay for every look-up.
+        self._wanted = options.steps
+        self._mark, self._elsewhere = instruments.timer.mark, instruments.elsewhere
         self._reset()
 
     def _reset(self) -> None:
@@ -87,12 +90,12 @@ class Passes:
     def boundary(self, key: Hashable) -> None:
         """One step ends and the next begins; `key` is the kind of the one that ends."""
         if self.state is _WALL:
-            tools = self._tools
-            tools.timer.mark()
-            self._wall.append((key, self._spoiled or tools.elsewhere()))
+            self._mark()
+            wall = self._wall
+            wall.append((key, self._spoiled or self._elsewhere()))
             self._spoiled = False
             self.seen += 1
-            if len(self._wall) >= self._options.steps and self._wall_is_over():
+            if len(wall) >= self._wanted and self._wall_is_over():
                 self._end_wall()
                 self._advance()
             return
