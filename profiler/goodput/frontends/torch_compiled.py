@@ -13,11 +13,13 @@ from torch.fx import Node
 
 from goodput.errors import typed_line
 from goodput.frontends.torch_counter import WorkCounter
+from goodput.frontends.torch_graph_attention import AttentionParts
 from goodput.frontends.torch_graph_bodies import (
     as_often,
     counted_bodies,
     with_launched,
     with_measured,
+    with_missing,
 )
 from goodput.frontends.torch_graph_count import WRITTEN_IN_CPP, GraphCount, mark_of
 from goodput.frontends.torch_graph_nodes import Sizes, module_of
@@ -46,12 +48,14 @@ class CompiledCounter:
         self._known: dict[Any, list[tuple[str, WorkEntry]]] = {}
         self._marked: list[tuple[dict[str, Any], str, Any]] = []
         self._counter: WorkCounter | None = None
+        self._attention = AttentionParts()
         self.unseen = 0
         self.doubts: dict[str, None] = {}
 
     def start(self, counter: WorkCounter) -> None:
         """From now on calls of compiled graphs are counted into `counter`."""
         self._known.clear()
+        self._attention = AttentionParts()
         self._counter = counter
         self.unseen = 0
         if self._watch.installed:
@@ -72,6 +76,7 @@ class CompiledCounter:
             "is called with: every pair is counted as useful even where the mask closes it"
         )
         unread = self._counter is not None and self._counter.unread_masks
+        unread = unread or self._attention.unread
         return (
             *self.doubts,
             *((unseen,) if self.unseen else ()),
@@ -120,7 +125,7 @@ class CompiledCounter:
         entries, hidden = as_often(found, trips)
         if hidden:
             self.doubts[hidden] = None
-        entries = with_launched(with_measured(entries, seen), seen)
+        entries = with_launched(with_missing(with_measured(entries, seen), seen), seen)
         counter.add(entries)
         self._compare(entries, seen)
         return result
@@ -133,7 +138,8 @@ class CompiledCounter:
         key = graph.number, sizes.key, phase, base
         found = self._known.get(key)
         if found is None:
-            one = GraphCount(graph, sizes, inputs, counter, partial(self._module, base), phase)
+            module = partial(self._module, base)
+            one = GraphCount(graph, sizes, inputs, counter, module, phase, self._attention)
             found = one.entries()
             self.doubts.update(dict.fromkeys(one.doubts))
             if not one.depends_on_values:

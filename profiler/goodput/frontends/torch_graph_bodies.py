@@ -14,6 +14,7 @@ from typing import Any
 from goodput.frontends.torch_inductor import CompiledGraph
 from goodput.trace.recording import WorkEntry
 
+_TRITON = "triton::"
 _HIDDEN = (
     "a branch or a loop of compiled code was not seen to run ({names}): what is inside is not "
     "counted"
@@ -48,7 +49,7 @@ def with_launched(entries: list[WorkEntry], seen: list[WorkEntry]) -> list[WorkE
         entries: by the graph.
         seen: what went through the dispatcher meanwhile.
     """
-    launched = [entry for entry in seen if entry.operator.startswith("triton::")]
+    launched = [entry for entry in seen if entry.operator.startswith(_TRITON)]
     if not launched:
         return entries
     without = {entry.operator for entry in seen}
@@ -78,6 +79,22 @@ def with_measured(entries: list[WorkEntry], seen: list[WorkEntry]) -> list[WorkE
             told = {name: getattr(call, name) for name in ("shapes", "mode", "work", "product")}
             found.append(replace(entry, **told))
     return found
+
+
+def with_missing(entries: list[WorkEntry], seen: list[WorkEntry]) -> list[WorkEntry]:
+    """The entries of one call with products of libraries that the compiler told nothing of.
+
+    Some libraries' own layouts are made when constants are folded, past the graph's nodes.
+    """
+    known = {name for entry in entries for name in (entry.kernel, entry.operator)}
+    return entries + [
+        entry
+        for entry in seen
+        if entry.work is not None
+        and entry.work.flops
+        and entry.operator not in known
+        and not entry.operator.startswith(_TRITON)
+    ]
 
 
 def _called_as(entry: WorkEntry) -> str:

@@ -16,6 +16,7 @@ from goodput.formulas.fusion import fused_name, fused_work, module_around
 from goodput.formulas.modes import mode_of
 from goodput.frontends.torch_calls import dtype_name
 from goodput.frontends.torch_counter import WorkCounter
+from goodput.frontends.torch_graph_attention import AttentionParts
 from goodput.frontends.torch_graph_nodes import (
     NodeCall,
     Sizes,
@@ -44,6 +45,7 @@ WRITTEN_IN_CPP = "cpp_"
 # Where a reshape needs a copy, the kernels around it make that copy.
 _NO_KERNEL = frozenset({"aten::reshape"})
 _SHAPES_TOLD = 6
+_OWN_NAMES = ("aten::", "prims::", "higher_order::")
 _MASKS = frozenset({"attn_mask", "attn_bias"})
 
 
@@ -87,6 +89,7 @@ class GraphCount:
         counter: knows what an ordinary call does.
         module: the module that a node ran in.
         phase: the phase that the graph runs in.
+        attention: knows the masks of attention that is taken apart.
 
     Attributes:
         doubts: sentences for the report.
@@ -100,12 +103,14 @@ class GraphCount:
         counter: WorkCounter,
         module: Callable[[Node], str],
         phase: Phase,
+        attention: AttentionParts,
     ) -> None:
         self._graph = graph
         self._sizes = sizes
         self._counter = counter
         self._module = module
         self._phase = phase
+        self._attention = attention
         every = (*graph.nodes, *(node for body in graph.bodies.values() for node in body))
         self._place = {node: place for place, node in enumerate(every)}
         self._owned: set[Node] = set()
@@ -212,12 +217,15 @@ class GraphCount:
             )
 
     def _left(self, body: str, nodes: Iterable[Node]) -> Iterator[tuple[str, WorkEntry]]:
-        """Products and convolutions that no kernel was seen for: counted all the same."""
+        """Products, and what libraries do, that no kernel was seen for: told all the same."""
         for node in nodes:
             if node in self._owned:
                 continue
             part = self._part(node, None)
-            if part is not None and part.entry.work is not None and part.entry.work.flops:
+            if part is None:
+                continue
+            work, operator = part.entry.work, part.entry.operator
+            if work.flops if work is not None else not operator.startswith(_OWN_NAMES):
                 yield body, part.entry
 
     def _part(self, node: Node, kernel: Kernel | None) -> _Part | None:
@@ -265,6 +273,10 @@ class GraphCount:
             # A multiplication and an addition for each pair of factors.
             flops = 2 * call.result.numel()
             return replace(entry, work=Work(flops=flops, dense_flops=flops))
+        if entry.work is not None and entry.work.flops:
+            module, nodes = self._module(node), self._graph.nodes
+            share = self._attention.share(node, module, nodes, self._values)
+            return entry if share is None else replace(entry, work=share.of(entry.work))
         return entry
 
     def _entry(self, node: Node, entry: WorkEntry) -> WorkEntry:

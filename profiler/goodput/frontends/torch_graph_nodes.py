@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator, OpOverload
+from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
 from torch.fx import Node
 
 from goodput.frontends.torch_private import name_of, packet_of
@@ -136,13 +136,19 @@ def _expression(size: Any) -> Any:
     return size.node.expr if isinstance(size, torch.SymInt) else size
 
 
+def target_of(node: Node) -> Any:
+    """What a node calls; of an operator that is named without its overload, the default one."""
+    target: Any = node.target
+    return target.default if isinstance(target, OpOverloadPacket) else target
+
+
 def call_of(node: Node, sizes: Sizes) -> NodeCall | None:
     """The operator call of `node`, wrappers opened; None for a node that is none.
 
     Raises:
         UnknownSizeError: a size depends on data.
     """
-    target: Any = node.target
+    target = target_of(node)
     if node.op != "call_function":
         return None
     args, kwargs, result = node.args, dict(node.kwargs), node.meta.get("val")
@@ -170,7 +176,7 @@ def given_to(node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 def operator_of(node: Node) -> str:
     """The name of the operator that a node calls, wrappers opened; "" where it calls none."""
-    target: Any = node.target
+    target = target_of(node)
     name = _wrapper_name(target)
     if name in _WRAPPERS:
         target = node.args[_WRAPPERS[name] - 1]
@@ -179,7 +185,7 @@ def operator_of(node: Node) -> str:
 
 def hidden_operator(node: Node) -> str:
     """The name of an operator that takes functions, or another that is no plain call; else ""."""
-    target: Any = node.target
+    target = target_of(node)
     if node.op == "call_function" and isinstance(target, HigherOrderOperator):
         name = _wrapper_name(target)
         return "" if name in _WRAPPERS else f"higher_order::{name}"
@@ -188,7 +194,7 @@ def hidden_operator(node: Node) -> str:
 
 def only_views(node: Node) -> bool:
     """Whether a node only looks at a tensor in another way: nothing is done, whatever its sizes."""
-    target: Any = node.target
+    target = target_of(node)
     return isinstance(target, OpOverload) and target.is_view
 
 
@@ -212,7 +218,7 @@ def written_as(node: Node) -> str:
     original: Any = node.meta.get("original_aten")
     if isinstance(original, OpOverload):
         return name_of(original)
-    target: Any = node.target
+    target = target_of(node)
     return name_of(target) if isinstance(target, OpOverload) else str(target)
 
 
@@ -230,7 +236,7 @@ def _told(node: Node) -> Mapping[str, Any]:
 
 def is_taken_apart(node: Node) -> bool:
     """Whether a node multiplies the factors of a matrix product that the compiler took apart."""
-    target: Any = node.target
+    target = target_of(node)
     return (
         isinstance(target, OpOverload)
         and packet_of(target) is torch.ops.aten.mul

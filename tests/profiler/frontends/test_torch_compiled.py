@@ -506,6 +506,44 @@ def test_a_mask_in_compiled_attention_closes_the_pairs_that_it_closes(watch, mad
     assert told == ()
 
 
+class Dropping(torch.nn.Module):
+    """Attention that no kernel on a CPU computes, so that it is taken apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.pair = torch.nn.Linear(WIDTH, 2 * WIDTH)
+
+    def forward(self, x, mask=None):
+        def heads(y):
+            return y.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+        key, value = map(heads, self.pair(x).chunk(2, -1))
+        return functional.scaled_dot_product_attention(
+            heads(x), key, value, attn_mask=mask, dropout_p=0.1, is_causal=mask is None
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("masked", [True, False])
+def test_attention_that_is_taken_apart_needs_its_open_pairs_forward_and_backward(watch, masked):
+    lengths = torch.tensor([TOKENS, TOKENS - 5])
+    mask = (torch.arange(TOKENS) < lengths[:, None])[:, None, None] if masked else None
+    model, x = Dropping(), rows().requires_grad_()
+    eager, _ = counted(watch, lambda: model(x, mask).square().mean().backward())
+    compiled = torch.compile(model)
+
+    def step():
+        compiled(x, mask).square().mean().backward()
+
+    step()
+    step()
+    found, counter = counted(watch, step)
+    for phase in ("forward", "backward"):
+        assert totals(found, phase) == totals(eager, phase)
+        assert totals(found, phase)[0] < totals(found, phase)[1]  # pairs are closed
+    assert counter.compiled.told() == ()
+
+
 def test_a_mask_that_hangs_on_a_product_is_told_and_counted_dense(watch):
     query, weight = torch.randn(1, HEADS, TOKENS, 8), torch.randn(8, TOKENS)
 

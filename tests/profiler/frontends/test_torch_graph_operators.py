@@ -20,6 +20,7 @@ from goodput.frontends.torch_graph_bodies import (  # noqa: E402
     as_often,
     counted_bodies,
     with_measured,
+    with_missing,
 )
 from goodput.frontends.torch_inductor import CompiledGraph, InductorWatch  # noqa: E402
 from goodput.frontends.torch_passes import TorchCounter  # noqa: E402
@@ -161,6 +162,25 @@ def test_sizes_that_depend_on_data_are_those_of_the_run():
     assert found == [product, measured]
     assert with_measured([product, unknown], [measured]) == [product, unknown]  # which is it?
     assert with_measured([replace(unknown, operator="mine::odd")], []) != []
+
+
+def test_a_product_that_ran_and_that_no_graph_knows_is_counted():
+    product, packed = entry("aten::mm"), entry("mkl::_mkl_linear")
+    moved = replace(entry("aten::copy_"), work=Work(bytes_read=4))
+    assert with_missing([product], [product, packed, moved]) == [product, packed]
+    renamed = replace(entry("aten::addmm"), kernel="mkl::_mkl_linear")
+    assert with_missing([renamed], [packed]) == [renamed]
+
+
+@pytest.mark.slow
+def test_weights_that_are_folded_into_constants_still_multiply(watch):
+    layer = torch.nn.Linear(WIDTH, WIDTH).eval()
+    with torch.no_grad(), torch._inductor.config.patch(freezing=True):
+        compiled, x = torch.compile(layer), torch.randn(ROWS, WIDTH)
+        compiled(x)
+        work, told = counted(watch, lambda: compiled(x))
+    assert flops(work) == PRODUCT
+    assert told == ()
 
 
 @pytest.mark.slow

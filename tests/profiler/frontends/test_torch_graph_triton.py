@@ -12,6 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402 - the same
 from torch.library import wrap_triton  # noqa: E402 - the same
 
 from goodput.frontends.torch_counter import WorkCounter  # noqa: E402 - the same
+from goodput.frontends.torch_graph_attention import AttentionParts  # noqa: E402 - the same
 from goodput.frontends.torch_graph_bodies import with_launched  # noqa: E402 - the same
 from goodput.frontends.torch_graph_count import GraphCount  # noqa: E402 - the same
 from goodput.frontends.torch_graph_nodes import Sizes  # noqa: E402 - the same
@@ -59,7 +60,8 @@ def count(function, elements, *, kernel="doubling_kernel_0", scope=None, traced_
     inputs = [torch.ones(elements)]
     counter = WorkCounter(Surroundings(lambda: "", lambda: None))
     sizes = Sizes(nodes, inputs)
-    one = GraphCount(graph, sizes, inputs, counter, lambda _: "layer", Phase.FORWARD)
+    module = lambda _: "layer"  # noqa: E731 - one line
+    one = GraphCount(graph, sizes, inputs, counter, module, Phase.FORWARD, AttentionParts())
     (found,) = [entry for _, entry in one.entries()]
     return found, one.doubts
 
