@@ -52,6 +52,7 @@ def frameworks_after(code: str) -> set[str]:
     [
         "import goodput",
         "import goodput; goodput.Work, goodput.load, goodput.formula",
+        "import goodput; goodput.reference, goodput.variant, goodput.cases, goodput.compare",
         "import goodput_kernels",
         "from goodput.cli import main; main(['--help'])",
         "from goodput.cli import main; main(['run', '--help'])",
@@ -61,6 +62,8 @@ def frameworks_after(code: str) -> set[str]:
         "from goodput.cli import main; main(['show', 'no-such-file'])",
         "from goodput.cli import main; main(['reconcile', '--help'])",
         "from goodput.cli import main; main(['reconcile', 'hf:no-such-file'])",
+        "from goodput.cli import main; main(['compare', '--help'])",
+        "from goodput.cli import main; main(['compare', 'no-such-file'])",
         "from goodput.cli import main; main(['peak', '--help'])",
         "from goodput.cli import main; main(['peak', '--list'])",
         "from goodput.cli import main; main(['peak', '--diff', 'no-such-file', 'nor-this'])",
@@ -74,7 +77,9 @@ def test_an_imported_framework_would_be_seen() -> None:
     assert "torch" in frameworks_after("import goodput.frontends.torch_steps")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["peak", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["run", "--help"], ["peak", "--help"], ["compare", "--help"]]
+)
 def test_help_is_quick(command: list[str]) -> None:
     code = f"from goodput.cli import main; main({command!r})"
     assert not imported_after(code) & {*FRAMEWORKS, "numpy"}
