@@ -52,6 +52,7 @@ def frameworks_after(code: str) -> set[str]:
     [
         "import goodput",
         "import goodput; goodput.Work, goodput.load, goodput.formula",
+        "import goodput; goodput.reference, goodput.variant, goodput.cases, goodput.compare",
         "import goodput_kernels",
         "from goodput.cli import main; main(['--help'])",
         "from goodput.cli import main; main(['run', '--help'])",
@@ -65,6 +66,8 @@ def frameworks_after(code: str) -> set[str]:
         "from goodput.cli import main; main(['job', '--help'])",
         "from goodput.cli import main; main(['job', 'no-such-file'])",
         "from goodput.cli import main; main(['job', 'what-if', '--help'])",
+        "from goodput.cli import main; main(['compare', '--help'])",
+        "from goodput.cli import main; main(['compare', 'no-such-file'])",
         "from goodput.cli import main; main(['peak', '--help'])",
         "from goodput.cli import main; main(['peak', '--list'])",
         "from goodput.cli import main; main(['peak', '--diff', 'no-such-file', 'nor-this'])",
@@ -85,7 +88,7 @@ def test_an_imported_framework_would_be_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], *([name, "--help"] for name in ("run", "peak", "check"))]
+    "command", [["--help"], *([name, "--help"] for name in ("run", "peak", "check", "compare"))]
 )
 def test_help_is_quick(command: list[str]) -> None:
     code = f"from goodput.cli import main; main({command!r})"

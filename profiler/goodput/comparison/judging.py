@@ -69,7 +69,7 @@ def judged(plan: Plan, collected: Collected, capacity: Capacity | None = None) -
     )
     overall = _overall(plan, cases)
     needed = [
-        processes_needed(shift, len(cases[0].logs and next(iter(cases[0].logs.values()))), MARGIN)
+        processes_needed(shift, plan.processes, MARGIN)
         for pair, shift in shifts.items()
         if findings[pair] == "unclear"
     ]
