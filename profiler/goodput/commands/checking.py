@@ -60,6 +60,7 @@ def checked(
             runs = _stored(wanted, stored)
         else:
             runs = _run_all(gates, wanted, held, folder)
+            runs = [_again(run, against) for run in runs] if against else runs
         results = _judged_all(wanted, runs, held)
     report = CheckReport(
         tuple(results),
@@ -101,6 +102,11 @@ def _wanted(gates: Gates, choice: Choice) -> list[_Wanted]:
         for tier in case.tiers
         if not tiers or tier in tiers
     ]
+
+
+def _again(run: CaseRun, against: str) -> CaseRun:
+    """The run with the command that does it again as it was done."""
+    return replace(run, reproduce=f"{run.reproduce} --against {against}")
 
 
 def _stored(wanted: Sequence[_Wanted], path: Path) -> list[CaseRun]:

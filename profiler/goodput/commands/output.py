@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from goodput.commands.options import STDOUT, ReportOptions
 from goodput.commands.streams import flush_stdout, tell
 from goodput.errors import NotMeasuredError, UntrustworthyError
 
 if TYPE_CHECKING:
+    from goodput.commands.options import ReportOptions
     from goodput.report.model import Report
 
 _NARROW, _WIDE = 80, 120
@@ -21,6 +21,7 @@ _NARROW, _WIDE = 80, 120
 def publish(report: Report, options: ReportOptions, stream: TextIO) -> int:
     """Writes `report` wherever `options` say and returns the exit status that it deserves."""
     # Imported here: other commands write by this module too, and start quicker without.
+    from goodput.commands.options import STDOUT
     from goodput.renderers.json_report import render_json
 
     forms = [(options.json, render_json(report)), (options.markdown, _markdown(report))]

@@ -62,7 +62,7 @@ def _case(result: CaseResult) -> str:
     found = words.told(result)
     lines = [escaped(result.error)] if result.error else []
     for finding in found[:_SHOWN]:
-        cause = f"**{finding.cause}**: " if finding.cause else ""
+        cause = f"**{words.cause_of(finding)}**: " if finding.cause else ""
         at = f" (`{finding.file}:{finding.line}`)" if finding.file else ""
         lines.append(f"{cause}{escaped(finding.sentence)}{at}")
     if len(found) > _SHOWN:
@@ -71,7 +71,7 @@ def _case(result: CaseResult) -> str:
     if result.operators:
         blocks += [
             "What lost the most:",
-            _bullets(f"`{escaped(words.moved(one))}`" for one in result.operators),
+            _bullets(f"`{words.moved(one)}`" for one in result.operators),
         ]
     blocks.append(_bullets(f"*{escaped(note)}*" for note in result.notes))
     if result.reproduce:

@@ -48,7 +48,7 @@ def _case(result: CaseResult, width: int, *, colour: bool) -> str:
     lines = [paint(f"{result.case}, {result.tier}{place}: {result.verdict}")]
     lines += [_bullet(result.error, width)] if result.error else []
     for finding in found[:_SHOWN]:
-        cause = f"[{finding.cause}] " if finding.cause else ""
+        cause = f"[{words.cause_of(finding)}] " if finding.cause else ""
         at = f" ({finding.file}:{finding.line})" if finding.file else ""
         lines.append(_bullet(f"{cause}{finding.sentence}{at}", width))
     if len(found) > _SHOWN:

@@ -71,6 +71,12 @@ def told(result: CaseResult) -> tuple[Finding, ...]:
     return tuple(one for one in result.findings if one.verdict is not Verdict.PASS)
 
 
+def cause_of(finding: Finding) -> str:
+    """The cause, and whether it is one for the better."""
+    better = ", better" if finding.verdict is Verdict.IMPROVED else ""
+    return f"{finding.cause}{better}"
+
+
 def moved(operator: OperatorChange) -> str:
     """What an operator needs more than before."""
     unit = f" {operator.unit}" if operator.unit else f" {operator.figure}"
