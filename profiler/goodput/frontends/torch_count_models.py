@@ -123,13 +123,16 @@ def _check_causal(file: Path, fields: dict[str, Any], config: Any) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as NAMES
 
     kind, way_out = fields["model_type"], ""
-    if kind in NAMES or kind in _ENCODERS:
+    if config.is_encoder_decoder:
+        if not fields.get("architectures"):
+            way_out = (
+                "an encoder with a decoder; if it is the decoder alone, name it in architectures"
+            )
+    elif kind in NAMES or kind in _ENCODERS:
         flags = ("is_decoder", "causal")
         if not any(getattr(config, flag, False) for flag in flags):
             flag = next(flag for flag in flags if hasattr(config, flag))
             way_out = f'an encoder, which reads both ways; if it is a decoder, add "{flag}": true'
-    if not way_out and config.is_encoder_decoder and not fields.get("architectures"):
-        way_out = "an encoder with a decoder; if it is the decoder alone, name it in architectures"
     if way_out:
         raise UsageError(
             f"{file} describes a {kind}, which is no causal language model but {way_out}, else "
