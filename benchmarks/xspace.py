@@ -66,12 +66,17 @@ def write_repeated(profile: Path, target: Path, events: int) -> int:
     return sum(len(line.events) for _, line in lines)
 
 
+def events_of(line: Any) -> list[Any]:
+    event = message_classes()["XEvent"]
+    return [event.FromString(content) for content in line.events]
+
+
 def begins(line: Any) -> float:
-    return line.timestamp_ns * 1000 + min((e.offset_ps for e in line.events), default=0)
+    return line.timestamp_ns * 1000 + min((e.offset_ps for e in events_of(line)), default=0)
 
 
 def ends(line: Any) -> float:
-    last = max((e.offset_ps + e.duration_ps for e in line.events), default=0)
+    last = max((e.offset_ps + e.duration_ps for e in events_of(line)), default=0)
     return line.timestamp_ns * 1000 + last
 
 
@@ -81,17 +86,18 @@ def renumbered(plane: Any) -> set[int]:
 
 def repeat_line(line: Any, times: int, span: int, kinds: set[int]) -> None:
     """Append the events of a line again, so often that they stand there `times` times."""
-    once = list(line.events)
+    once = events_of(line)
     stat = message_classes()["XStat"]
     decoded = [[stat.FromString(content) for content in event.stats] for event in once]
     for repeat in range(1, times):
         for event, stats in zip(once, decoded, strict=True):
-            line.events.add(
+            later = type(event)(
                 metadata_id=event.metadata_id,
                 offset_ps=event.offset_ps + repeat * span,
                 duration_ps=event.duration_ps,
                 stats=shifted(event.stats, stats, repeat, kinds),
             )
+            line.events.append(later.SerializeToString())
 
 
 def shifted(contents: Any, stats: list[Any], repeat: int, kinds: set[int]) -> Iterator[bytes]:

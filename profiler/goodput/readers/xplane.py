@@ -64,7 +64,7 @@ def read(path: Path) -> Trace:
         TraceFormatError: it is empty, cut off, of another tool, or holds no operation of XLA.
         NotMeasuredError: protobuf is not installed.
     """
-    planes = [Plane(message) for message in read_space(path).planes]
+    planes = [Plane(message, path) for message in read_space(path).planes]
     modules = xplane_events.modules_of(planes)
     plane, warnings = _one_device(planes)
     programs = {name: program_of(parse_module(modules[name], name)) for name in modules}
@@ -194,12 +194,7 @@ def _one_device(planes: list[Plane]) -> tuple[Plane, tuple[str, ...]]:
         return hosts[0], ()
     if len(devices) == 1:
         return devices[0], ()
-    chosen = max(
-        devices,
-        key=lambda plane: sum(
-            event.duration_ps for line in plane.message.lines for event in line.events
-        ),
-    )
+    chosen = max(devices, key=xplane_events.busy_picoseconds)
     return chosen, (
         f"the file holds {len(devices)} devices; this is {chosen.name}, which worked most",
     )

@@ -5,16 +5,19 @@ Only leaves: a loop's own event spans those of its body. Reads; decides nothing 
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from goodput.readers.xspace import message_classes
-from goodput.trace.table import Floats, Integers
+from goodput.readers.xevents import ABSENT, EMPTY, Events, StatReader, blocks, distinct
+from goodput.readers.xspace import damaged
+from goodput.trace.table import Flags, Floats, Integers
 
 METADATA, HOST = "/host:metadata", "/host:CPU"
 _DEVICE = "/device:"
@@ -22,7 +25,7 @@ _PICOSECONDS, _NANOSECONDS = 1e-12, 1e-9
 _STEP, _CALL = "step_num", "PjitFunction("
 _XLA_OPS, _CATEGORY = "XLA Ops", "hlo_category"
 _WORKERS, _CORRELATION = "tf_", "correlation_id"
-_NAME, _MODULE, _PROGRAM, _LAUNCH, _RUN, _COPY, _DEVICE_NUMBER, _OTHER = range(8)
+_NAME, _MODULE, _PROGRAM, _LAUNCH, _RUN, _DEVICE_NUMBER, _COPY = range(7)
 _WANTED = {
     "hlo_op": _NAME,
     "hlo_module": _MODULE,
@@ -33,9 +36,8 @@ _WANTED = {
     "memcpy_details": _COPY,
     "memset_details": _COPY,
 }
-_COLUMNS = ("op", "line", "launch", "run", "device")
-# Distinct stats that are kept decoded.
-_MOST_STATS = 1 << 18
+_MARK_STATS = {_STEP: 0, _CORRELATION: 1}
+_WHOLE, _TIMES = ("op", "launch", "run", "device", "line"), ("start", "end")
 _COPIES = ("Memcpy", "Memset", "__amd_rocclr_copy", "__amd_rocclr_fill")
 # Lines of a TPU that summarise others.
 _SUMMARIES = ("Steps", "XLA Modules", "XLA TraceMe", "Framework", "Source", "Async XLA Ops")
@@ -103,8 +105,9 @@ class HostMarks:
 class Plane:
     """One plane, its names looked up once."""
 
-    def __init__(self, message: Any) -> None:
+    def __init__(self, message: Any, path: Path) -> None:
         self.message = message
+        self._path = path
         self.name: str = message.name
         self._stat_names: dict[int, str] = {e.key: e.value.name for e in message.stat_metadata}
         self._events: dict[int, Any] = {e.key: e.value for e in message.event_metadata}
@@ -114,9 +117,18 @@ class Plane:
         """Decoded stats, of a plane or of an event's metadata, by name."""
         return dict(map(self._named, stats))
 
-    def stat_of(self, content: bytes) -> tuple[str, Any]:
-        """Name and value of an undecoded stat of an event."""
-        return self._named(message_classes()["XStat"].FromString(content))
+    def events(self, line: Any) -> Iterator[Events]:
+        """The events of one of its lines, block by block.
+
+        Raises:
+            TraceFormatError: they are none.
+        """
+        return blocks(line.events, damaged(self._path))
+
+    def reader(self, places: Mapping[str, int]) -> StatReader:
+        """Reads the stats of its events that bear these names."""
+        mine = {number: places[n] for number, n in self._stat_names.items() if n in places}
+        return StatReader(mine, self._stat_names, max(places.values()) + 1)
 
     def _named(self, stat: Any) -> tuple[str, Any]:
         kind = stat.WhichOneof("value")
@@ -153,6 +165,13 @@ def is_device(plane: Plane) -> bool:
     return plane.name.startswith(_DEVICE) and any(len(line.events) for line in plane.message.lines)
 
 
+def busy_picoseconds(plane: Plane) -> int:
+    """The durations of all events of a plane."""
+    return sum(
+        int(events.duration.sum()) for line in plane.message.lines for events in plane.events(line)
+    )
+
+
 def ops_of(plane: Plane, modules: Mapping[str, bytes], names: AbstractSet[str]) -> DeviceOps:
     """All that ran on the device of `plane`, or on the host's XLA threads.
 
@@ -166,7 +185,7 @@ def ops_of(plane: Plane, modules: Mapping[str, bytes], names: AbstractSet[str]) 
     wanted = {n for n, name in plane.event_names.items() if not on_host or name in names}
     ops, rows = _Ops(plane, modules), _Rows()
     for number, line in enumerate([each for each in lines if each.name == _XLA_OPS] or lines):
-        rows.read(line, number, wanted, ops)
+        rows.read(plane, line, number, wanted, ops)
     return rows.sorted(ops)
 
 
@@ -174,85 +193,76 @@ class _Rows:
     """The columns of what ran, in the order of the file."""
 
     def __init__(self) -> None:
-        self._whole = {name: array("q") for name in _COLUMNS}
-        self._start, self._end = array("d"), array("d")
+        self._whole = {name: [np.zeros(0, np.int64)] for name in _WHOLE}
+        self._times = {name: [np.zeros(0, np.float64)] for name in _TIMES}
 
-    def read(self, line: Any, number: int, wanted: AbstractSet[int], ops: _Ops) -> None:
+    def read(
+        self, plane: Plane, line: Any, number: int, wanted: AbstractSet[int], ops: _Ops
+    ) -> None:
         """Adds the events of `line` that are `wanted`."""
-        place, base = ops.place, line.timestamp_ns * _NANOSECONDS
-        add_op, add_launch, add_run, add_device = (
-            self._whole[name].append for name in ("op", "launch", "run", "device")
-        )
-        add_start, add_end, before = self._start.append, self._end.append, len(self._start)
-        for event in line.events:
-            metadata = event.metadata_id
-            if metadata not in wanted:
+        for block in plane.events(line):
+            events = block.select(_among(block.metadata, wanted))
+            if not len(events.metadata):
                 continue
-            op, launch, run, device = place(metadata, event.stats)
-            start = base + event.offset_ps * _PICOSECONDS
-            add_op(op)
-            add_launch(launch)
-            add_run(run)
-            add_device(device)
-            add_start(start)
-            add_end(start + event.duration_ps * _PICOSECONDS)
-        self._whole["line"].extend([number] * (len(self._start) - before))
+            for name, column in zip(_WHOLE, ops.place(events), strict=False):
+                self._whole[name].append(column)
+            self._whole["line"].append(np.full(len(events.metadata), number))
+            for name, times in zip(_TIMES, _spans(line, events), strict=True):
+                self._times[name].append(times)
 
     def sorted(self, ops: _Ops) -> DeviceOps:
         """The columns by begin."""
-        start = np.asarray(self._start, np.float64)
-        order = np.argsort(start, kind="stable")
-        whole = {n: np.asarray(c, np.int64)[order] for n, c in self._whole.items()}
-        return DeviceOps(
-            **whole, start=start[order], end=np.asarray(self._end)[order], ops=tuple(ops.known)
-        )
+        order = np.argsort(np.concatenate(self._times["start"]), kind="stable")
+        whole = {name: np.concatenate(parts)[order] for name, parts in self._whole.items()}
+        times = {name: np.concatenate(parts)[order] for name, parts in self._times.items()}
+        return DeviceOps(**whole, **times, ops=tuple(ops.known))
+
+
+def _among(numbers: Integers, wanted: Iterable[int]) -> Flags:
+    return np.isin(numbers, np.fromiter(wanted, np.int64))
 
 
 class _Ops:
     """The distinct operations of a plane, numbered as they come.
 
-    A file may hold millions of events, so that every stat is decoded once: most are the same ones
-    again, all but the numbers of launches and runs.
+    A file may hold millions of events, so that Python sees each distinct one once a block.
     """
 
     def __init__(self, plane: Plane, modules: Mapping[str, bytes]) -> None:
         self._plane = plane
         self._by_program = {name.rpartition("(")[2].rstrip(")"): name for name in modules}
         self._numbers: dict[Op, int] = {}
-        self._places: dict[tuple[Any, ...], int] = {}
-        self._stats: dict[bytes, tuple[int, Any]] = {}
+        self._places: dict[tuple[int, ...], int] = {}
+        self._reader = plane.reader(_WANTED)
 
     @property
     def known(self) -> list[Op]:
         """All of them, in the order of their numbers."""
         return list(self._numbers)
 
-    def place(self, metadata: int, stats: Iterable[bytes]) -> tuple[int, int, int, int]:
-        """Number of the operation, correlation, run and device of an event."""
-        found: list[Any] = ["", "", 0, 0, 0, 0, 0, None]
-        decoded = self._stats
-        for content in stats:
-            known = decoded.get(content)
-            if known is None:
-                known = self._decode(content)
-            found[known[0]] = known[1]
-        name, module, program, launch, run, copied, device, _ = found
-        key = (metadata, name, module, program, copied)
+    def place(self, events: Events) -> tuple[Integers, ...]:
+        """Number of the operation, correlation, run and device of each event."""
+        stats = self._reader.read(events)
+        named = [stats[place] for place in (_NAME, _MODULE, _PROGRAM)]
+        columns = [events.metadata, stats[_COPY].kind != ABSENT]
+        columns += chain.from_iterable((stat.kind, stat.number) for stat in named)
+        first, place = distinct(columns)
+        keys = zip(*(column[first].tolist() for column in columns), strict=True)
+        numbers = np.fromiter(map(self._number, keys), np.int64, len(first))
+        rest = (stats[each].whole() for each in (_LAUNCH, _RUN, _DEVICE_NUMBER))
+        return numbers[place], *rest
+
+    def _number(self, key: tuple[int, ...]) -> int:
         number = self._places.get(key)
         if number is None:
-            op = self._op(metadata, name, module, program, copied=bool(copied))
+            metadata, copied, *stats = key
+            values = (
+                self._reader.value(*pair) for pair in zip(stats[::2], stats[1::2], strict=True)
+            )
+            name, module, program = values
+            op = self._op(metadata, name or "", module or "", program or 0, copied=bool(copied))
             number = self._places[key] = self._numbers.setdefault(op, len(self._numbers))
-        return number, launch, run, device
-
-    def _decode(self, content: bytes) -> tuple[int, Any]:
-        name, value = self._plane.stat_of(content)
-        slot = _WANTED.get(name, _OTHER)
-        if slot == _COPY:
-            value = 1
-        found = (slot, value)
-        if len(self._stats) < _MOST_STATS:
-            self._stats[content] = found
-        return found
+        return number
 
     def _op(self, number: int, name: str, module: str, program: object, *, copied: bool) -> Op:
         event = self._plane.event_names.get(number, "")
@@ -295,21 +305,34 @@ def _read_line(plane: Plane, line: Any, marks: HostMarks) -> None:
         for number, name in plane.event_names.items()
         if name.startswith(_CALL)
     }
-    for event in line.events:
-        name = calls.get(event.metadata_id)
-        if name is not None:
-            marks.calls.setdefault(name, []).append(_span(line, event))
-            continue
-        for content in event.stats:
-            word, value = plane.stat_of(content)
-            if word == _STEP:
-                title = plane.event_names.get(event.metadata_id, "")
-                marks.steps.append((title, int(value), *_span(line, event)))
-            elif word == _CORRELATION and value:
-                marks.launches[int(value)] = _span(line, event)[0]
+    reader = plane.reader(_MARK_STATS)
+    for block in plane.events(line):
+        called = _among(block.metadata, calls)
+        events = block.select(called)
+        for number, *span in _rows(events.metadata, *_spans(line, events)):
+            marks.calls.setdefault(calls[number], []).append((span[0], span[1]))
+        _read_marks(plane, reader, line, block.select(~called), marks)
 
 
-def _span(line: Any, event: Any) -> tuple[float, float]:
-    """Begin and end of an event in seconds."""
-    start = line.timestamp_ns * _NANOSECONDS + event.offset_ps * _PICOSECONDS
-    return start, start + event.duration_ps * _PICOSECONDS
+def _read_marks(
+    plane: Plane, reader: StatReader, line: Any, events: Events, marks: HostMarks
+) -> None:
+    step, launch = reader.read(events)
+    start, end = _spans(line, events)
+    launched = np.flatnonzero(launch.whole())
+    marks.launches.update(_rows(launch.number[launched], start[launched]))
+    marked = np.flatnonzero(step.kind > EMPTY)
+    columns = (events.metadata, step.kind, step.number, start, end)
+    for number, kind, bits, *span in _rows(*(column[marked] for column in columns)):
+        title = plane.event_names.get(number, "")
+        marks.steps.append((title, int(reader.value(kind, bits)), span[0], span[1]))
+
+
+def _rows(*columns: NDArray[Any]) -> Iterator[Any]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _spans(line: Any, events: Events) -> tuple[Floats, Floats]:
+    """Begin and end of events in seconds."""
+    start = line.timestamp_ns * _NANOSECONDS + events.offset * _PICOSECONDS
+    return start, start + events.duration * _PICOSECONDS

@@ -25,9 +25,9 @@ _MESSAGES: dict[str, str] = {
     "EventEntry": "key 1 int64, value 2 XEventMetadata",
     "StatEntry": "key 1 int64, value 2 XStatMetadata",
     "XLine": (
-        "id 1 int64, name 2 string, timestamp_ns 3 int64, events 4 *XEvent, display_name 11 string"
+        "id 1 int64, name 2 string, timestamp_ns 3 int64, events 4 *bytes, display_name 11 string"
     ),
-    # Stats of events stay undecoded: there are millions, and few distinct ones.
+    # Events stay undecoded in their line: there are millions, which `xevents` reads as columns.
     "XEvent": "metadata_id 1 int64, offset_ps 2 int64, duration_ps 3 int64, stats 4 *bytes",
     "XStat": (
         "metadata_id 1 int64, double_value 2 double/, uint64_value 3 uint64/, "
@@ -91,10 +91,15 @@ def read_space(path: Path) -> Any:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if not content:
         raise TraceFormatError(f"{path} is empty; the program may have ended before it was written")
-    space = _parsed("XSpace", content, f"{path} is cut off or is no XSpace file of a JAX profile")
+    space = _parsed("XSpace", content, damaged(path))
     if not any(plane.name for plane in space.planes):
         raise TraceFormatError(f"{path} holds no plane of a profiler, so it is from another tool")
     return space
+
+
+def damaged(path: Path) -> str:
+    """What an error says of a file that does not parse."""
+    return f"{path} is cut off or is no XSpace file of a JAX profile"
 
 
 def parse_module(content: bytes, what: str) -> Any:

@@ -190,7 +190,7 @@ class PlaneBuilder:
         """A line of `(name, start, seconds, stats)`."""
         line = self.message.lines.add(name=name)
         for title, start, seconds, stats in events:
-            event = line.events.add(
+            event = message_classes()["XEvent"](
                 metadata_id=self.metadata(title),
                 offset_ps=round(start * 1e12),
                 duration_ps=round(seconds * 1e12),
@@ -198,6 +198,7 @@ class PlaneBuilder:
             holder = message_classes()["XEventMetadata"]()
             self.set(holder.stats, stats)
             event.stats.extend(stat.SerializeToString() for stat in holder.stats)
+            line.events.append(event.SerializeToString())
 
 
 def _serialized(function, *inputs):
