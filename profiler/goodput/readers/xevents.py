@@ -136,6 +136,9 @@ class _Wire:
 
     def _varints(self, at: Integers) -> tuple[Words, Integers, Flags]:
         """The numbers at `at`, where they end, and which have no end within ten bytes."""
+        short = self._bytes[at]
+        if short.max() < _LONGEST_TABLE:  # most are sizes and numbers of metadata, of one byte
+            return short.astype(np.uint64), at + 1, np.zeros(len(at), np.bool_)
         word = self._words[at]
         last = ~word & _MORE
         last &= -last

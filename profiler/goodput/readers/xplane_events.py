@@ -214,8 +214,8 @@ class _Rows:
         """The columns by begin."""
         order = np.argsort(np.concatenate(self._times["start"]), kind="stable")
         whole = {name: np.concatenate(parts)[order] for name, parts in self._whole.items()}
-        times = {name: np.concatenate(parts)[order] for name, parts in self._times.items()}
-        return DeviceOps(**whole, **times, ops=tuple(ops.known))
+        start, end = (np.concatenate(self._times[name])[order] for name in _TIMES)
+        return DeviceOps(**whole, start=start, end=end, ops=tuple(ops.known))
 
 
 def _among(numbers: Integers, wanted: Iterable[int]) -> Flags:
