@@ -123,6 +123,25 @@ def _with_both_float8(rates: Mapping[str, float]) -> dict[str, float]:
     return {**rates, "float8_e5m2": rates["float8_e4m3"]}
 
 
+_CHIPS = {
+    "sm_80": "A100-SXM4-80GB",
+    "sm_86": "RTX 3090",
+    "sm_89": "RTX 4090",
+    "sm_90": "H100-SXM",
+    "sm_100": "B200",
+    "sm_103": "B300",
+    "sm_120": "RTX 5090",
+    "gfx942": "MI300X",
+    "gfx950": "MI355X",
+}
+
+
+def chip_of(architecture: str) -> Row | None:
+    """The row of one chip of an architecture, e.g. an H100-SXM for `sm_90`; None where none is."""
+    name = _CHIPS.get(architecture)
+    return next((row for row in rows() if row.name == name), None)
+
+
 def nearest_names(name: str) -> tuple[str, ...]:
     """At most three aliases that hold or look like `name`, best first."""
     known = list(_by_alias())

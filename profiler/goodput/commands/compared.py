@@ -186,6 +186,7 @@ def _measured(plan: Plan, choice: Choice, show: Progress) -> Comparison:
     if fault:
         return replace(judged(plan, experiment.collected), warnings=(fault,))
     if choice.targets:
+        experiment.count()
         experiment.compile_for(choice.targets)
         return judged(plan, experiment.collected)
     experiment.count()

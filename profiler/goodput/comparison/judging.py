@@ -14,6 +14,7 @@ from itertools import combinations
 from goodput.capacity.profile import Capacity
 from goodput.comparison.checks import SUSPECT
 from goodput.comparison.experiment import Calls, Collected, Plan, Row
+from goodput.comparison.kernels import kernel_of, predicted
 from goodput.comparison.roofs import Ideal, ideal_of
 from goodput.comparison.trust import LEVELS
 from goodput.comparison.wire import Counted
@@ -31,7 +32,6 @@ from goodput.report.compared import (
     CaseResult,
     Comparison,
     Interval,
-    KernelResources,
     Overall,
     VariantRow,
 )
@@ -241,6 +241,7 @@ def _result(
         ideal_seconds=case.ideal.seconds,
         bound=case.ideal.bound,
         native_error=checked.native_error if checked else None,
+        predicted=predicted(plan, collected, place),
     )
 
 
@@ -310,18 +311,7 @@ def _row(plan: Plan, collected: Collected, case: _Judged, entry: str, share: flo
         and own is not None
         and theirs is not None
         and own.operators == theirs.operators,
-        resources=tuple(
-            KernelResources(
-                one.architecture,
-                one.kernel,
-                one.config,
-                one.registers,
-                one.spilled_bytes,
-                one.shared_bytes,
-                one.matrix_instructions,
-            )
-            for one in collected.resources.get((place, entry), ())
-        ),
+        resources=tuple(kernel_of(one) for one in collected.resources.get((place, entry), ())),
     )
 
 

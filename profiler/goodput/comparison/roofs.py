@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from goodput.capacity.datasheet import capacity_from_datasheet, chip_of
 from goodput.capacity.profile import Capacity
-from goodput.comparison.wire import Counted
+from goodput.comparison.wire import Counted, Resources
+from goodput.device import DeviceIdentity
 from goodput.work import Contraction
 
 LIMIT = 1.03
@@ -55,6 +57,38 @@ def ideal_of(counted: Counted, capacity: Capacity | None) -> Ideal:
         return Ideal(None, "unmodelled", flops, 0.0)
     bound = max(known, key=lambda name: known[name])
     return Ideal(known[bound], bound, flops, _least(counted, capacity))
+
+
+def on_chip(counted: Counted, architecture: str) -> tuple[str, Ideal]:
+    """A chip of an architecture, and what `counted` needs of it by its datasheet, at least.
+
+    The bandwidth is that of the pins, and nothing is known of what a launch itself takes.
+    """
+    row = chip_of(architecture)
+    if row is None:
+        return "", Ideal(None, "unmodelled", None, 0.0)
+    kind = "cuda" if row.vendor == "nvidia" else "hip"
+    return row.name, ideal_of(
+        counted, capacity_from_datasheet(DeviceIdentity(kind, row.aliases[0]))
+    )
+
+
+def of_launch(kernel: Resources) -> Counted | None:
+    """What a launch of a kernel does, as if it were a call; None where that is not known."""
+    if kernel.executed_flops is None:
+        return None
+    return Counted(
+        nonce="",
+        useful_flops={kernel.mode: kernel.executed_flops} if kernel.executed_flops else {},
+        executed_flops=kernel.executed_flops,
+        vector_flops=kernel.vector_flops or 0,
+        special=kernel.special or 0,
+        moved_bytes=kernel.moved_bytes or 0,
+        operators={},
+        products=(),
+        tensor_bytes=kernel.moved_bytes or 0,
+        missing=(),
+    )
 
 
 def _over(amount: float, rate: float | None) -> float | None:

@@ -115,7 +115,10 @@ class Timed(Answer, frozen=True, kw_only=True, tag="timed"):
 
 
 class Resources(Answer, frozen=True, kw_only=True, tag="resources"):
-    """One Triton kernel of an entry, compiled for a chip."""
+    """One Triton kernel of an entry, compiled for a chip, and what one launch of it does.
+
+    What it does is all None where it could not be counted; `mode` is that of its products.
+    """
 
     architecture: str
     kernel: str
@@ -124,6 +127,11 @@ class Resources(Answer, frozen=True, kw_only=True, tag="resources"):
     spilled_bytes: int
     shared_bytes: int
     matrix_instructions: int
+    mode: str = ""
+    executed_flops: int | None = None
+    vector_flops: int | None = None
+    special: int | None = None
+    moved_bytes: int | None = None
 
 
 class End(Answer, frozen=True, kw_only=True, tag="end"):

@@ -19,7 +19,7 @@ from triton.runtime.jit import JITFunction
 from goodput.errors import NotMeasuredError, typed_line
 from goodput.frontends.torch_private import direct_launches
 from goodput.frontends.triton_compiled import architecture, compiled
-from goodput.frontends.triton_kernels import bound_to
+from goodput.frontends.triton_kernels import bound_to, launched
 from goodput.frontends.triton_launches import replaced_run
 from goodput_kernels.triton_architecture import Architecture
 
@@ -31,7 +31,10 @@ _MATRIX = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TargetKernel:
-    """One kernel compiled for one chip; bytes are of a thread (spilled) and of a block (shared)."""
+    """One kernel compiled for one chip; bytes are of a thread (spilled) and of a block (shared).
+
+    The fields from `mode` on are what one launch does; None where that could not be counted.
+    """
 
     architecture: str
     kernel: str
@@ -40,6 +43,11 @@ class TargetKernel:
     spilled_bytes: int
     shared_bytes: int
     matrix_instructions: int
+    mode: str = ""
+    executed_flops: int | None = None
+    vector_flops: int | None = None
+    special: int | None = None
+    moved_bytes: int | None = None
 
 
 def compiled_for(
@@ -92,6 +100,7 @@ def _compiled(
     kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any], config: str, chip: Architecture
 ) -> TargetKernel:
     inner = kernel.fn if hasattr(kernel, "configs") else kernel
+    kwargs = dict(kwargs)  # each chip gets the same launch
     grid = kwargs.pop("grid", (1,))
     name = getattr(inner, "__name__", None) or inner.fn.__name__
     try:
@@ -102,6 +111,8 @@ def _compiled(
             f"the Triton kernel {name} does not compile for {chip.name}: {typed_line(error)}"
         ) from error
     options = bound.options
+    does = launched(inner, args, kwargs, grid)
+    work = does.work
     return TargetKernel(
         chip.name,
         name,
@@ -110,4 +121,9 @@ def _compiled(
         found.spilled_bytes,
         found.shared_bytes,
         len(_MATRIX.findall(found.code)),
+        mode=does.mode,
+        executed_flops=work.executed_flops if work else None,
+        vector_flops=work.vector_flops if work else None,
+        special=work.special if work else None,
+        moved_bytes=work.bytes if work else None,
     )

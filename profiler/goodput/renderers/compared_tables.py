@@ -10,6 +10,7 @@ from goodput.report.compared import (
     CaseResult,
     Comparison,
     Interval,
+    KernelResources,
     VariantRow,
 )
 from goodput.units import UNKNOWN, percent, seconds, si
@@ -138,8 +139,26 @@ def resources_table(comparison: Comparison) -> Table:
         _right("spilled", [si(one.spilled_bytes, "B") for one in found]),
         _right("shared", [si(one.shared_bytes, "B") for one in found]),
         _right("matrix", [str(one.matrix_instructions) for one in found]),
+        _right("at least", [_bound(one) for one in found]),
+        Column("by", tuple(one.bound or UNKNOWN for one in found), spare=1),
     )
-    return Table("Triton kernels", filled(columns))
+    return Table("Triton kernels", filled(columns), _least_of(comparison) if found else ())
+
+
+def _bound(kernel: KernelResources) -> str:
+    return seconds(kernel.least_seconds) if kernel.least_seconds else UNKNOWN
+
+
+def _least_of(comparison: Comparison) -> tuple[str, ...]:
+    """What each case needs of a chip: the roofline that the kernels are held against."""
+    told = [
+        f"{case.name}: every variant needs {seconds(one.least_seconds)} at least of "
+        f"{one.chip} ({one.architecture}), bound by {one.bound}"
+        for case in comparison.cases
+        for one in case.predicted
+    ]
+    sheets = "at least: a bound from the datasheet for what one launch does; no time was measured"
+    return (sheets, *told)
 
 
 def _right(header: str, cells: list[str]) -> Column:

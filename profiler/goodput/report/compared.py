@@ -26,7 +26,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class KernelResources:
-    """A Triton kernel compiled for a chip; bytes are of a thread (spilled) and a block (shared)."""
+    """A Triton kernel compiled for a chip; bytes are of a thread (spilled) and a block (shared).
+
+    Attributes:
+        chip: the datasheet's row that its least time is of; "" where the architecture has none.
+        least_seconds: that a launch needs on that chip for what the kernel does, a bound and no
+            time; None where something of it is not known.
+        bound: which roof that is.
+    """
 
     architecture: str
     kernel: str
@@ -35,6 +42,19 @@ class KernelResources:
     spilled_bytes: int
     shared_bytes: int
     matrix_instructions: int
+    chip: str = ""
+    least_seconds: float | None = None
+    bound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a case needs of a chip by its datasheet, at least: a bound, not a time."""
+
+    architecture: str
+    chip: str
+    least_seconds: float
+    bound: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +109,7 @@ class CaseResult:
         ideal_seconds: of the reference's work on the capacity.
         bound: which roof that is.
         native_error: of the reference itself.
-        intensity: useful (or vector) FLOPs a byte.
+        predicted: of the reference's work on chips that kernels were compiled for.
     """
 
     name: str
@@ -101,6 +121,7 @@ class CaseResult:
     ideal_seconds: float | None = None
     bound: str = "unmodelled"
     native_error: float | None = None
+    predicted: tuple[Predicted, ...] = ()
 
     @property
     def winners(self) -> tuple[str, ...]:
