@@ -63,10 +63,11 @@ def show(cases: tuple[str, ...]) -> int:
     """Tells every baseline: its figures, their drift since the first one, and why it was blessed.
 
     Raises:
-        UsageError: nothing is declared, or a baseline cannot be read.
+        UsageError: nothing is declared, a case is not, or a baseline cannot be read.
         NotComparableError: there is none.
     """
     gates = declarations.found_from(Path.cwd())
+    declarations.check_named(gates, cases)
     paths = sorted(gates.baselines.glob("*/*.json"))
     found = [path for path in paths if not cases or path.parent.name in cases]
     if not found:
@@ -102,6 +103,7 @@ def _title(place: _Place) -> str:
 def _each(file: Path, cases: tuple[str, ...], action: Callable[[_Place], None]) -> int:
     """Does `action` for every case of a run; a fault of one is told, and the others go on."""
     gates = declarations.found_from(Path.cwd())
+    declarations.check_named(gates, cases)
     statuses: set[int] = set()
     places = list(_places(gates, file, cases))
     if not places:

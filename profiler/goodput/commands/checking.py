@@ -18,7 +18,6 @@ from goodput.gates.judge import failed, judged
 from goodput.gates.looks import ALPHA
 from goodput.gates.observed_run import CaseRun
 from goodput.gates.work_tree import commit_of
-from goodput.report.metrics import nearest
 from goodput.report.verdicts import CaseResult, CheckReport, Tier
 
 
@@ -90,10 +89,7 @@ _Wanted: TypeAlias = tuple[Case, Tier]
 
 
 def _wanted(gates: Gates, choice: Choice) -> list[_Wanted]:
-    names = [case.name for case in gates.cases]
-    for name in choice.cases:
-        if name not in names:
-            raise UsageError(f"there is no case {name}{nearest(name, names)}")
+    declarations.check_named(gates, choice.cases)
     tiers = [Tier(text) for text in choice.tiers]
     return [
         (case, tier)
@@ -139,6 +135,9 @@ class _Here:
 
 
 def _runs(case: Case, tiers: Sequence[Tier], held: Reference, here: _Here) -> Iterator[CaseRun]:
+    if case.compare:
+        yield _compared(case, held, here)
+        return
     baseline, base_counts = held.exact(case, here.folder)
     proofs = PROOFS if Tier.EXACT in tiers else 1
     counts = counted(case, here.place, here.folder / "counts", baseline, proofs)
@@ -156,6 +155,17 @@ def _runs(case: Case, tiers: Sequence[Tier], held: Reference, here: _Here) -> It
             return None if base is not None else _readable(held, run)
 
         yield timed(case, sides, here.folder / "times", on, here.family)
+
+
+def _compared(case: Case, held: Reference, here: _Here) -> CaseRun:
+    from goodput.commands import compared_runs  # its statistics need numpy
+
+    sides = compared_runs.Sides(here.place, held.place)
+
+    def on(run: CaseRun) -> Baseline | None:
+        return None if held.place is not None else _readable(held, run)
+
+    return compared_runs.compared(case, sides, on)
 
 
 def _readable(held: Reference, run: CaseRun) -> Baseline | None:
@@ -185,7 +195,8 @@ def _judged_all(
         else:
             found[number] = judged(run, baseline, case.budget, held.why_not(case.name))
     if together:
-        from goodput.gates.judge_measured import Held, results  # its statistics need numpy
+        from goodput.gates.held import Held
+        from goodput.gates.judge_measured import results  # its statistics need numpy
 
         timed = results([Held(*one) for one in together.values()])
         found |= dict(zip(together, timed, strict=True))

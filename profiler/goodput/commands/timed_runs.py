@@ -17,7 +17,8 @@ from goodput.frontends.timed_case import TimedCase
 from goodput.gates import looks
 from goodput.gates.baselines import Baseline
 from goodput.gates.declarations import Case
-from goodput.gates.judge_measured import Held, judgement_of
+from goodput.gates.held import Held
+from goodput.gates.judge_measured import judgement_of
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.anchored import CONTENDED_SHARE, EXCLUSIVE_SHARE
 from goodput.measure.statistics import quantile

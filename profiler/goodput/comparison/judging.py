@@ -292,13 +292,14 @@ def _row(plan: Plan, collected: Collected, case: _Judged, entry: str, share: flo
     firsts = [calls.first_seconds for calls in processes.values() if calls.first_seconds]
     checked = collected.checked.get((place, entry))
     own, theirs = collected.counts.get((place, entry)), collected.counts.get((place, reference))
-    logs = case.logs.get(entry)
+    logs, base = case.logs.get(entry), case.logs.get(reference)
     return VariantRow(
         variant=entry,
         verdict=trouble.verdict if trouble else ERROR,
         reason=trouble.text if trouble else "it was not measured",
         seconds=_interval(took) if took else None,
-        ratio=_ratio(logs, case.logs.get(reference)) if logs else None,
+        ratio=_ratio(logs, base) if logs else None,
+        ratios=tuple(map(math.exp, _differences(logs, base))) if logs and base else (),
         against_fastest=_ratio(logs, case.logs.get(case.leader)) if logs else None,
         executed_ratio=_executed_ratio(own, theirs),
         goodput=_over(case.ideal.useful_seconds, took),

@@ -11,6 +11,7 @@ from goodput.gates.looks import CONFIRMING, noise_floor
 from goodput.gates.observation import rounded
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.statistics import median
+from goodput.report.compared import UNTRUSTWORTHY
 from goodput.report.metrics import metric_of
 from goodput.report.verdicts import Tier
 
@@ -45,11 +46,17 @@ def blessed(run: CaseRun, old: Baseline | None, reason: str) -> Baseline:
         surroundings=run.surroundings,
         profile=run.profile,
         processes=tuple(_rounded(process) for process in run.processes) if timed else (),
-        noise=rounded(noise_floor([one["cost"] for one in run.processes])) if timed else None,
+        noise=_noise(run),
         counts=run.counts,
         origin=(old.origin or old.values) if continues and old else values,
         blessings=old.blessings + 1 if continues and old else 1,
     )
+
+
+def _noise(run: CaseRun) -> float | None:
+    """The noise floor of cost; None where there is none, as of a comparison."""
+    costs = [one["cost"] for one in run.processes if "cost" in one]
+    return rounded(noise_floor(costs)) if run.tier is Tier.MEASURED and costs else None
 
 
 def _check_proof(run: CaseRun) -> None:
@@ -61,6 +68,9 @@ def _check_proof(run: CaseRun) -> None:
                 f"{run.case} was timed in {len(run.processes)} processes, and {CONFIRMING} are "
                 "needed to bless it"
             )
+        wrong = [name for name, one in run.variants.items() if one.verdict in UNTRUSTWORTHY]
+        if wrong:
+            raise UsageError(f"{run.case} is not blessed: {', '.join(wrong)} cannot be trusted")
         return
     if len(run.processes) < PROOFS:
         raise UsageError(

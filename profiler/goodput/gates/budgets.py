@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from goodput.report.metrics import is_worse, metric_of
 from goodput.report.verdicts import Cause, Finding, Tier, Verdict
 
+_PREDICTED = {"mfu": "predicted_mfu"}
+"""What bounds a limit on measured figures before anything is timed: no run can do better."""
+
 
 def held(budget: Mapping[str, float], values: Mapping[str, float], tier: Tier) -> list[Finding]:
-    """A finding for each limit of this tier."""
-    return [
-        _held(name, limit, values.get(name))
-        for name, limit in sorted(budget.items())
-        if metric_of(name).tier is tier
-    ]
+    """A finding for each limit of this tier.
+
+    The modelled tier holds the counts that it is made of too, and limits that no run can keep.
+    """
+    found = []
+    for name, limit in sorted(budget.items()):
+        bound = _PREDICTED.get(name, name)
+        if tier is Tier.MODELLED and bound in values:
+            found.append(_held(name, limit, bound, values[bound]))
+        elif metric_of(name).tier is tier:
+            found.append(_held(name, limit, name, values.get(name)))
+    return found
 
 
-def _held(name: str, limit: float, value: float | None) -> Finding:
-    metric = metric_of(name)
-    most = "at most" if metric.higher_is_worse else "at least"
-    allowed = f"{most} {metric.text(limit)} is allowed"
+def kept(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """A sentence for each limit that is held, to be told where nothing else could be."""
+    return tuple(
+        f"the budget is held: {one.metric} is {metric_of(one.metric).text(one.value)}, and "
+        f"{_allowed(one.metric, one.limit)}"
+        for one in findings
+        if one.verdict is Verdict.PASS and one.limit is not None
+    )
+
+
+def _held(name: str, limit: float, figure: str, value: float | None) -> Finding:
+    """What became of the limit on `name`, which is held against `figure`."""
+    metric, allowed = metric_of(figure), _allowed(name, limit)
     if value is None:
         return Finding(
             name,
@@ -31,10 +49,16 @@ def _held(name: str, limit: float, value: float | None) -> Finding:
         )
     broken = is_worse(metric, limit, value)
     return Finding(
-        name,
+        figure,
         Verdict.REGRESSED if broken else Verdict.PASS,
         value=value,
         cause=Cause.BUDGET if broken else None,
         limit=limit,
-        sentence=f"{name} is {metric.text(value)}, and {allowed}" if broken else "",
+        sentence=f"{figure} is {metric.text(value)}, and {allowed}" if broken else "",
     )
+
+
+def _allowed(name: str, limit: float | None) -> str:
+    metric = metric_of(name)
+    most = "at most" if metric.higher_is_worse else "at least"
+    return f"{most} {metric.text(limit)} is allowed"

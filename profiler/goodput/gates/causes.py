@@ -38,7 +38,7 @@ def cause_of(before: Sides, now: Sides, effect: float) -> tuple[Cause, str]:
     counted = _of_counts(before.counts, now.counts)
     if counted is not None:
         return counted
-    changed = _changed(before.surroundings, now.surroundings)
+    changed = settings_moved(before.surroundings, now.surroundings)
     wall, anchor = _shift(before, now, "step_seconds"), _shift(before, now, "anchor_flops_per_s")
     margin = math.log1p(effect)
     told = f"the step took {_signed(wall)}, the anchor ran at {_signed(anchor)}"
@@ -77,7 +77,8 @@ def _modes(counts: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in counts.items() if name.startswith(_STEM)}
 
 
-def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+def settings_moved(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """The versions and settings that differ, in words."""
     moved = [
         f"{name} was {before.get(name, 'not told')} and is {now.get(name, 'not told')}"
         for name in sorted({*before, *now})

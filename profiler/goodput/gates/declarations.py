@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Case:
         name: as declared.
         target: `file.py:function`, or "".
         script: a script with its arguments, or ().
+        compare: a file that declares variants, as `goodput compare` takes it, or "".
         tiers: how it is held.
         device: by its datasheet name: for the modelled tier, and what the measured one must run on.
         capacity: a file of measured roofs for the modelled tier, or "".
@@ -54,11 +55,12 @@ class Case:
     timeout_seconds: float = 600.0
     min_effect: float = 0.02
     anchor: str = "compute"
+    compare: str = ""
 
     @property
     def program(self) -> str:
         """What is run, as typed."""
-        return self.target or shlex.join(self.script)
+        return self.target or self.compare or shlex.join(self.script)
 
     @property
     def fingerprint(self) -> dict[str, object]:
@@ -84,6 +86,18 @@ class Gates:
     cases: tuple[Case, ...]
     baselines: Path
     history: Path
+
+
+def check_named(gates: Gates, names: Iterable[str]) -> None:
+    """Raises where a case of this name is not declared.
+
+    Raises:
+        UsageError: the line that names the nearest one.
+    """
+    declared = [case.name for case in gates.cases]
+    for name in names:
+        if name not in declared:
+            raise UsageError(f"there is no case {name} in {gates.source}{nearest(name, declared)}")
 
 
 def found_from(folder: Path) -> Gates:
@@ -136,7 +150,7 @@ def of_table(table: object, source: Path) -> Gates:
     )
 
 
-_PROGRAMS = ("target", "script")
+_PROGRAMS = ("target", "script", "compare")
 _KEYS = (
     *_PROGRAMS,
     "tiers",
@@ -151,6 +165,8 @@ _KEYS = (
     "min_effect",
     "anchor",
 )
+_NOT_COMPARED = ("batch", "seq", "train", "targets", "anchor")
+"""What is said of a program and not of a file that makes its own inputs."""
 
 
 def _case(name: str, entry: object, where: str) -> Case:
@@ -160,11 +176,13 @@ def _case(name: str, entry: object, where: str) -> Case:
     table.only(*_KEYS)
     programs = [key for key in _PROGRAMS if key in table.value]
     if len(programs) != 1:
-        raise UsageError(f"{where}: give one of {' and '.join(_PROGRAMS)}, not {len(programs)}")
+        raise UsageError(f"{where}: give one of {', '.join(_PROGRAMS)}, not {len(programs)}")
     target, script = table.text("target"), table.text("script")
     if target and ".py:" not in target and not re.fullmatch(r"[\w.]+:\w+|hf:.+", target):
         raise UsageError(f"{where}: target = {target!r} is no file.py:function")
     budget = _Table(table.value.get("budget", {}), f"{where}: budget").value
+    compare = table.text("compare")
+    tiers = table.words("tiers", ("measured",) if compare else ("exact",))
     anchor = table.text("anchor", "compute")
     if anchor not in _ANCHORS:
         raise UsageError(f"{where}: anchor = {anchor!r}{nearest(anchor, _ANCHORS)}")
@@ -172,7 +190,7 @@ def _case(name: str, entry: object, where: str) -> Case:
         name=name,
         target=target,
         script=tuple(shlex.split(script)),
-        tiers=tuple(_tier(each, where) for each in table.words("tiers", ("exact",))),
+        tiers=tuple(_tier(each, where) for each in tiers),
         device=table.text("device"),
         capacity=table.text("capacity"),
         budget={metric: _limit(metric, limit, where) for metric, limit in budget.items()},
@@ -183,10 +201,28 @@ def _case(name: str, entry: object, where: str) -> Case:
         timeout_seconds=float(table.number("timeout_seconds") or 600),
         min_effect=_ratio(table.value.get("min_effect", 0.02), f"{where}: min_effect"),
         anchor=anchor,
+        compare=compare,
     )
+    if compare:
+        _check_compared(case, table.value, where)
     if Tier.MODELLED in case.tiers and not (case.device or case.capacity):
         raise UsageError(f"{where}: the modelled tier needs a device or a capacity file")
     return case
+
+
+def _check_compared(case: Case, given: Mapping[str, object], where: str) -> None:
+    """Raises where a case that compares variants is told what it cannot heed."""
+    if case.tiers != (Tier.MEASURED,):
+        raise UsageError(f"{where}: variants are compared by their times; tiers = ['measured']")
+    for key in _NOT_COMPARED:
+        if key in given:
+            raise UsageError(f"{where}: {key} is of a target or a script, not of compare")
+    for metric in case.budget:
+        if not metric.startswith("ratio."):
+            raise UsageError(
+                f"{where}: the budget of variants is their ratio to the reference, "
+                f"as 'ratio.OPERATOR VARIANT, CASE' = 1.5, not {metric}"
+            )
 
 
 def _tier(text: str, where: str) -> Tier:

@@ -43,7 +43,7 @@ def judged(
     elif not limits:
         findings.append(Finding("", Verdict.INCOMPARABLE, cause=Cause.METHOD, sentence=why_not))
     else:
-        notes.append(why_not)
+        notes += [*budgets.kept(limits), why_not]
     ranked = ranked_findings(findings)
     verdict = worst_of(finding.verdict for finding in findings)
     return CaseResult(

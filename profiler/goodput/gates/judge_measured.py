@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from goodput.errors import UntrustworthyError
-from goodput.gates import budgets, looks, measured
-from goodput.gates.baselines import Baseline, incomparable
+from goodput.gates import budgets, judge_compared, looks, measured
+from goodput.gates.baselines import incomparable
 from goodput.gates.blessing import middles
 from goodput.gates.causes import Sides, cause_of, clocks_moved
-from goodput.gates.declarations import Case
 from goodput.gates.exact import moved
+from goodput.gates.held import Held
 from goodput.gates.judge import failed, no_baseline
 from goodput.gates.measured import Judgement
-from goodput.gates.observed_run import CaseRun
 from goodput.measure.statistics import median
 from goodput.report.metrics import metric_of
 from goodput.report.model import LIMIT
@@ -35,22 +33,20 @@ _REPORT_ONLY = 0.05
 """A case with a higher noise floor can prove nothing that matters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A timed case and what it is held against; None where there is nothing."""
-
-    case: Case
-    run: CaseRun
-    baseline: Baseline | None
-
-
 def results(held: Sequence[Held]) -> list[CaseResult]:
     """What became of each case; a rise must stand among all of them."""
-    judgements = {
-        one.case.name: judgement for one in held if (judgement := judgement_of(one)) is not None
-    }
-    stood = measured.in_family(judgements)
-    return [_result(one, stood.get(one.case.name)) for one in held]
+    found = [_judgements(one) for one in held]
+    family = {(n, name): one for n, own in enumerate(found) for name, one in own.items()}
+    stood = measured.in_family(family)
+    return [_result(one, {name: stood[n, name] for name in found[n]}) for n, one in enumerate(held)]
+
+
+def _judgements(held: Held) -> dict[str, Judgement]:
+    """What is judged of a case: the ratio of each variant, or cost."""
+    if held.case.compare:
+        return judge_compared.judgements(held)
+    found = judgement_of(held)
+    return {} if found is None else {"cost": found}
 
 
 def judgement_of(held: Held, family: int = 1) -> Judgement | None:
@@ -83,10 +79,13 @@ def _costs(processes: Sequence[Mapping[str, float]]) -> list[float]:
     return [one["cost"] for one in processes]
 
 
-def _result(held: Held, judgement: Judgement | None) -> CaseResult:
+def _result(held: Held, judgements: Mapping[str, Judgement]) -> CaseResult:
     run, case = held.run, held.case
     if run.error:
         return failed(run.case, Tier.MEASURED, run.error, run.status, run.reproduce)
+    if case.compare:
+        return judge_compared.result(held, judgements)
+    judgement = judgements.get("cost")
     now = middles(run)
     if now.get("mfu", 0.0) > LIMIT:
         told = (
@@ -103,7 +102,7 @@ def _result(held: Held, judgement: Judgement | None) -> CaseResult:
             else incomparable(run, held.baseline) or "the baseline holds no processes; bless again"
         )
         if findings:
-            notes.append(why)
+            notes += [*budgets.kept(findings), why]
         else:
             cause = Cause.METHOD
             findings.append(Finding("", Verdict.INCOMPARABLE, cause=cause, sentence=why))

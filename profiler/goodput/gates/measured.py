@@ -8,8 +8,9 @@ is upcast or does its work twice raises cost, where its goodput and MFU would ri
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from goodput.gates.looks import CONFIRMING, LOOKS
 from goodput.measure.exact import Side, rank_sum, signed_rank
@@ -18,6 +19,7 @@ from goodput.measure.shifts import Shift, paired_shift, unpaired_shift
 from goodput.report.verdicts import Verdict
 
 _CONFIRMING_ALPHA = 0.01
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def confirmed(first: Judgement, again: Judgement | None) -> Judgement:
     )
 
 
-def in_family(judgements: Mapping[str, Judgement]) -> dict[str, Judgement]:
+def in_family(judgements: Mapping[_Key, Judgement]) -> dict[_Key, Judgement]:
     """The judgements of cases that are judged together: a rise must stand after Holm."""
     adjusted = holm({name: one.p for name, one in judgements.items()})
     return {

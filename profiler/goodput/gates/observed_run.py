@@ -13,6 +13,14 @@ from goodput.report.verdicts import Tier
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """What a comparison says of one variant on one case: its verdict, and why."""
+
+    verdict: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CaseRun:
     """What the processes of one case and tier saw.
 
@@ -33,6 +41,7 @@ class CaseRun:
         before: what processes of the other side saw that ran in turns with these, if any.
         before_counts: its exact figures.
         again, before_again: further processes of both, to confirm a regression.
+        variants: what became of each in a comparison, by `operator variant, case`.
         error, status: why there are no figures, and the exit status of that.
         reproduce: the command that does it again.
         seconds: that the processes took.
@@ -56,6 +65,7 @@ class CaseRun:
     before_counts: Mapping[str, float] = field(default_factory=dict)
     again: tuple[Mapping[str, float], ...] = ()
     before_again: tuple[Mapping[str, float], ...] = ()
+    variants: Mapping[str, Compared] = field(default_factory=dict)
     error: str = ""
     status: int = 0
     reproduce: str = ""

@@ -67,6 +67,7 @@ class VariantRow:
         reason: why it is not compared, or what a tie rests on.
         seconds: of a call.
         ratio: its time over the reference's, process by process.
+        ratios: the same of each process, in order.
         against_fastest: its time over that of the fastest.
         executed_ratio: executed FLOPs over the reference's useful ones.
         goodput: useful FLOPs over what the capacity could have done in its time.
@@ -92,6 +93,7 @@ class VariantRow:
     deterministic: bool | None = None
     first_seconds: float | None = None
     peak_bytes: int | None = None
+    ratios: tuple[float, ...] = ()
     same_operators: bool = False
     resources: tuple[KernelResources, ...] = ()
 

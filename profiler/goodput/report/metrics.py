@@ -64,6 +64,7 @@ _ALL = (
     Metric("predicted_step_seconds", "s", Tier.MODELLED),
     Metric("predicted_mfu", RATIO, Tier.MODELLED, higher_is_worse=False),
     Metric("cost", "FLOP", Tier.MEASURED),
+    Metric("ratio", COUNT, Tier.MEASURED),
     Metric("step_seconds", "s", Tier.MEASURED, told=True),
     Metric("anchor_flops_per_s", "FLOP/s", Tier.MEASURED, higher_is_worse=False, told=True),
     Metric("goodput", RATIO, Tier.MEASURED, higher_is_worse=False, told=True),
@@ -79,6 +80,10 @@ OF_KERNEL = ("registers", "spills", "shared_bytes")
 """What is told of each Triton kernel and target, as `spills.attention@sm_90`."""
 
 
+OF_VARIANT = ("ratio",)
+"""What is told of each variant of a comparison, as `ratio.gemm split_k, M=512`."""
+
+
 def metric_of(name: str) -> Metric:
     """The metric of this name; of a member of a family, that of the family.
 
@@ -86,7 +91,7 @@ def metric_of(name: str) -> Metric:
         UsageError: there is no such metric.
     """
     stem, dot, _ = name.partition(".")
-    if stem in METRICS and (not dot or stem in BY_MODE or stem in OF_KERNEL):
+    if stem in METRICS and (not dot or stem in (*BY_MODE, *OF_KERNEL, *OF_VARIANT)):
         return METRICS[stem]
     raise UsageError(f"there is no metric {name}{nearest(name, METRICS)}")
 

@@ -147,7 +147,10 @@ class CaseResult:
             Verdict.INCONCLUSIVE: INCONCLUSIVE,
             Verdict.ERROR: self.status,
         }
-        return frozenset({own.get(self.verdict, 0), self.status} - {0})
+        # A variant that cannot be trusted does not hide another that became slower.
+        slower = any(one.verdict is Verdict.REGRESSED for one in self.findings)
+        also = _REGRESSED if slower else 0
+        return frozenset({own.get(self.verdict, 0), self.status, also} - {0})
 
     @property
     def worst(self) -> Finding | None:

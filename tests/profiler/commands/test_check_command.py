@@ -164,6 +164,23 @@ def test_bless_needs_a_run_and_a_reason(stored, capsys) -> None:
     assert "needs --reason" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["check"], ["check", "run.json"], ["baseline", "show"], ["baseline", "diff", "run.json"]],
+)
+def test_a_case_that_is_not_declared_is_one_line_with_the_nearest(
+    project, stored, capsys, command
+) -> None:
+    (project / "goodput.toml").write_text(
+        '[case.llama]\ntarget = "a.py:step"\n[case.bert]\ntarget = "a.py:step"'
+    )
+    stored(GOOD)
+    assert status_of([*command, "--case", "lama"]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("did you mean llama?\n")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.usefixtures("blessed")
 def test_blessing_tells_what_moves_and_shows_the_drift(stored, capsys) -> None:
     run = stored(WORSE)

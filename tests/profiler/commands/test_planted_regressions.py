@@ -25,7 +25,8 @@ from goodput.gates.baselines import Baseline
 from goodput.gates.blessing import held_against
 from goodput.gates.declarations import Case
 from goodput.gates.judge import judged
-from goodput.gates.judge_measured import Held, results
+from goodput.gates.held import Held
+from goodput.gates.judge_measured import results
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.interleaved import Rounds
 from goodput.report.verdicts import CaseResult, Cause, Tier, Verdict

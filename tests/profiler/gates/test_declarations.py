@@ -41,6 +41,14 @@ def test_a_script_with_arguments(tmp_path):
     assert case.tiers == (Tier.EXACT,)
 
 
+def test_a_file_of_variants_is_measured(tmp_path):
+    text = "[case.ops]\ncompare = 'gemm_variants.py'\nbudget = { 'ratio.gemm fast, M=64' = 1.5 }"
+    (case,) = gates(text, tmp_path).cases
+    assert (case.compare, case.tiers) == ("gemm_variants.py", (Tier.MEASURED,))
+    assert case.budget == {"ratio.gemm fast, M=64": 1.5}
+    assert case.fingerprint == {"program": "gemm_variants.py"}
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -51,8 +59,8 @@ def test_a_script_with_arguments(tmp_path):
         ("[case.a]\ntarget = 'a.py:b'\nbudget = { useful_flops = '1 TB' }", "unit 'B'"),
         ("[case.a]\ntarget = 'a.py:b'\nbudget = { mfu = '40' }", "give '%'"),
         ("[case.a]\ntarget = 'a.py:b'\nbudget = { bytes = 'many' }", "no quantity"),
-        ("[case.a]\ntarget = 'a.py:b'\nscript = 'a.py'", "one of target and script"),
-        ("[case.a]", "one of target and script"),
+        ("[case.a]\ntarget = 'a.py:b'\nscript = 'a.py'", "one of target, script, compare"),
+        ("[case.a]", "one of target, script, compare"),
         ("[case.a]\ntarget = 'a.py'", "no file.py:function"),
         ("[case.a]\ntarget = 'a.py:b'\ntiers = ['modelled']", "needs a device"),
         ("[case.a]\ntarget = 'a.py:b'\nbatch = 0", "at least 1"),
@@ -60,6 +68,9 @@ def test_a_script_with_arguments(tmp_path):
         ("[case.a]\ntarget = 'a.py:b'\nanchor = 'memry'", "did you mean memory"),
         ("[case.'a b']\ntarget = 'a.py:b'", "named by letters"),
         ("case = 3", "must be a table"),
+        ("[case.a]\ncompare = 'a.py'\ntiers = ['exact']", "compared by their times"),
+        ("[case.a]\ncompare = 'a.py'\nbatch = 3", "batch is of a target or a script"),
+        ("[case.a]\ncompare = 'a.py'\nbudget = { mfu = '4%' }", "not mfu"),
     ],
 )
 def test_what_is_wrong_is_named(text, told, tmp_path):

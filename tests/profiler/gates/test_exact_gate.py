@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from goodput.gates.exact import operators_moved
 from goodput.gates.judge import judged
 from goodput.gates.observation import OperatorFigures
-from goodput.report.verdicts import Cause, Verdict
+from goodput.report.verdicts import Cause, Tier, Verdict
 
 
 def verdict(run, baseline, budget=None):
@@ -99,6 +99,37 @@ def test_without_a_baseline_a_budget_alone_decides(run):
     assert judged(run, None, {"useful_flops": 1e6}).verdict is Verdict.PASS
     result = judged(run, None, {"useful_flops": 9e5})
     assert (result.verdict, result.worst.cause) == (Verdict.REGRESSED, Cause.BUDGET)
+
+
+def modelled(run, **values):
+    found = {"useful_flops": 1e10, "predicted_step_seconds": 1e-3, **values}
+    return replace(run, tier=Tier.MODELLED, processes=(found,), device={"name": "NVIDIA H200"})
+
+
+@pytest.mark.parametrize(
+    ("limits", "broken"),
+    [
+        ({"useful_flops": 12e9, "mfu": 0.4}, None),
+        ({"useful_flops": 9e9, "mfu": 0.4}, "useful_flops"),
+        ({"useful_flops": 12e9, "mfu": 0.6}, "predicted_mfu"),
+        ({"predicted_step_seconds": 1e-4}, "predicted_step_seconds"),
+    ],
+)
+def test_a_modelled_case_without_a_baseline_is_held_to_its_budget(run, limits, broken):
+    result = judged(modelled(run, predicted_mfu=0.5), None, limits)
+    assert "there is no modelled baseline of gpt" in result.notes[-1]
+    if broken is None:
+        assert (result.verdict, result.statuses) == (Verdict.PASS, frozenset())
+        assert result.evaluated == 2
+        told = "the budget is held: predicted_mfu is 50.00 %, and at least 40.00 % is allowed"
+        assert told in result.notes
+    else:
+        assert (result.verdict, result.statuses) == (Verdict.REGRESSED, {1})
+        assert (result.worst.metric, result.worst.cause) == (broken, Cause.BUDGET)
+
+
+def test_what_cannot_be_predicted_is_left_to_be_measured(run):
+    assert judged(modelled(run), None, {"mfu": 0.4}).verdict is Verdict.INCOMPARABLE
 
 
 def test_a_budget_on_what_is_not_known_is_not_held(run, baseline):

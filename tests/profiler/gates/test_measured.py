@@ -18,7 +18,8 @@ from goodput.gates import measured
 from goodput.gates.baselines import Baseline, Blessing
 from goodput.gates.causes import Sides, cause_of, clocks_moved
 from goodput.gates.declarations import Case
-from goodput.gates.judge_measured import Held, results
+from goodput.gates.held import Held
+from goodput.gates.judge_measured import results
 from goodput.gates.looks import CONFIRMING, LOOKS, effect_of, noise_floor
 from goodput.gates.measured import in_family, judged, sequential
 from goodput.gates.observed_run import CaseRun
