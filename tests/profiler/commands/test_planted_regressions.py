@@ -24,8 +24,8 @@ from goodput.frontends.timed_case import TimedCase
 from goodput.gates.baselines import Baseline
 from goodput.gates.blessing import held_against
 from goodput.gates.declarations import Case
-from goodput.gates.judge import judged
 from goodput.gates.held import Held
+from goodput.gates.judge import judged
 from goodput.gates.judge_measured import results
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.interleaved import Rounds
