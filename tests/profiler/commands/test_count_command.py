@@ -172,7 +172,7 @@ def test_devices_of_the_datasheet(
         assert row["ideal_seconds"] >= row["useful_seconds"]
         assert row["tokens_per_s"] is None
     assert report["capacity"] is None
-    assert "On devices of the datasheet" in capsys.readouterr().out
+    assert "What-if on devices of the datasheet: a bound" in capsys.readouterr().out
 
 
 def test_one_device_is_the_reports_own(program: str, tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def interpreted(repository):
 @pytest.mark.parametrize("name", KERNELS.LAUNCHES)
 def test_counts_are_the_interpreter_s(name, passes, interpreted):
     launch = KERNELS.LAUNCHES[name]
+    if launch.kernel is KERNELS.scaled_product and name not in interpreted:
+        pytest.skip("the interpreter of this Triton has no scaled products")
     text, values = ttir_of(
         launch.kernel, arguments(launch), launch.constants, launch.grid, passes=passes
     )
