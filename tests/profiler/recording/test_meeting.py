@@ -172,6 +172,8 @@ def torchrun(scripts, script):
 def test_two_processes_of_torchrun(scripts):
     pytest.importorskip("torch")
     process = torchrun(scripts, TRAINING)
+    if "exitcode: 5" in process.stderr:  # others on the cores: a roof was measured too low
+        process = torchrun(scripts, TRAINING)
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("program goodput") == 1
     found = sorted(scripts.folder.glob("*.goodput"))
