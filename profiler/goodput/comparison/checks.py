@@ -16,8 +16,7 @@ from goodput.comparison.trust import Trust
 from goodput.comparison.watching import Fallback, code_of, threads, threads_left
 from goodput.errors import UsageError, typed_line
 from goodput.measure.clock import Clock
-
-INCORRECT, SUSPECT, INVALID, ERROR = "INCORRECT", "SUSPECT", "INVALID", "ERROR"
+from goodput.report.compared_verdicts import ERROR, INCORRECT, INVALID, SUSPECT
 
 _SETTLE_SECONDS = 0.05
 _REPEATS = 5

@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from goodput.comparison.checks import ERROR
 from goodput.comparison.processes import Outcome, nonce, outcome_of
 from goodput.comparison.trust import LEVELS
 from goodput.comparison.wire import (
@@ -25,6 +24,7 @@ from goodput.comparison.wire import (
     Trouble,
 )
 from goodput.errors import UsageError
+from goodput.report.compared_verdicts import ERROR
 
 Row = tuple[int, str]
 """A case's place and an entry's name."""

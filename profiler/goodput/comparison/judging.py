@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from goodput.capacity.profile import Capacity
-from goodput.comparison.checks import SUSPECT
 from goodput.comparison.experiment import Calls, Collected, Plan, Row
 from goodput.comparison.kernels import kernel_of, predicted
 from goodput.comparison.roofs import Ideal, ideal_of
@@ -24,17 +23,8 @@ from goodput.measure.families import ALPHA, holm, processes_needed
 from goodput.measure.findings import MARGIN, Finding, finding
 from goodput.measure.shifts import Shift, geometric_mean, paired_shift
 from goodput.measure.statistics import median, quantile
-from goodput.report.compared import (
-    ERROR,
-    FASTEST,
-    SLOWER,
-    TIE,
-    CaseResult,
-    Comparison,
-    Interval,
-    Overall,
-    VariantRow,
-)
+from goodput.report.compared import CaseResult, Comparison, Interval, Overall, VariantRow
+from goodput.report.compared_verdicts import ERROR, FASTEST, SLOWER, SUSPECT, TIE
 from goodput.units import percent, seconds
 
 _Logs = dict[int, float]

@@ -12,15 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goodput.comparison import source
-from goodput.comparison.checks import (
-    DEGENERATE,
-    ERROR,
-    INCORRECT,
-    INVALID,
-    Examination,
-    Truths,
-    native_error,
-)
+from goodput.comparison.checks import DEGENERATE, Examination, Truths, native_error
 from goodput.comparison.declared import Case, Study
 from goodput.comparison.heldback import held_back
 from goodput.comparison.problem import Frameworks, Problem
@@ -39,6 +31,7 @@ from goodput.errors import GoodputError, typed_line
 from goodput.frontends.compared import versions
 from goodput.measure.anchored import ANCHOR
 from goodput.measure.clock import HostClock
+from goodput.report.compared_verdicts import ERROR, INCORRECT, INVALID
 
 Counting = Callable[[Wire, int, str, Problem], None]
 """Counts one entry of a case and answers with it."""

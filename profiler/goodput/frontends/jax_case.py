@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from goodput.errors import NotMeasuredError
 from goodput.frontends import jax_device
 from goodput.frontends.jax_count import Step
-from goodput.frontends.timed_case import TimedCase
+from goodput.frontends.timed_case import TimedCase, beside_script
 from goodput.measure.clock import Clock
 from goodput.measure.interleaved import Plan, Rounds, interleaved
 
@@ -63,12 +63,7 @@ def anchored_script(
 ) -> TimedCase:
     """Steps that a script was timed at, and the anchor right after them in the same process."""
     call, name, amount = _anchor(mode, anchor)
-    rounds = interleaved(_nothing, call, clock, plan)
-    return _case(Rounds(walls, rounds.anchor), name, amount)
-
-
-def _nothing() -> None:
-    """No step: the script had its own."""
+    return _case(beside_script(walls, call, clock, plan), name, amount)
 
 
 def _case(rounds: Rounds, name: str, amount: float) -> TimedCase:

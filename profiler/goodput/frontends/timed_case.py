@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from goodput.device import DeviceIdentity
-from goodput.measure.interleaved import Rounds
+from goodput.measure.clock import Clock
+from goodput.measure.interleaved import Plan, Rounds, interleaved
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,14 @@ class TimedCase:
     amount: float
     device: DeviceIdentity
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def beside_script(
+    walls: tuple[float, ...], anchor: Callable[[], None], clock: Clock, plan: Plan
+) -> Rounds:
+    """Steps that a script was timed at, and the anchor right after them in the same process."""
+    return Rounds(walls, interleaved(_nothing, anchor, clock, plan).anchor)
+
+
+def _nothing() -> None:
+    """No step: the script had its own."""

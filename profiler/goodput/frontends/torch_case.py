@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from goodput.frontends import torch_device
-from goodput.frontends.timed_case import TimedCase
+from goodput.frontends.timed_case import TimedCase, beside_script
 from goodput.frontends.torch_count import Step, mode_of, wanting
 from goodput.frontends.torch_passes import uses_device
 from goodput.measure.clock import Clock
@@ -50,12 +50,7 @@ def anchored_script(
 ) -> TimedCase:
     """Steps that a script was timed at, and the anchor right after them in the same process."""
     call, name, amount = _anchor(mode, anchor)
-    rounds = interleaved(_nothing, call, clock, plan)
-    return _case(Rounds(walls, rounds.anchor), name, amount)
-
-
-def _nothing() -> None:
-    """No step: the script had its own."""
+    return _case(beside_script(walls, call, clock, plan), name, amount)
 
 
 def _case(rounds: Rounds, name: str, amount: float) -> TimedCase:

@@ -11,7 +11,7 @@ from goodput.gates.looks import CONFIRMING, noise_floor
 from goodput.gates.observation import rounded
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.statistics import median
-from goodput.report.compared import UNTRUSTWORTHY
+from goodput.report.compared_verdicts import UNTRUSTWORTHY
 from goodput.report.metrics import metric_of
 from goodput.report.verdicts import Tier
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from goodput.gates import budgets, exact
@@ -70,6 +70,24 @@ def no_baseline(run: CaseRun) -> str:
     return (
         f"there is no {run.tier} baseline of {run.case}{place}; write a run with goodput check "
         '--json run.json and bless it: goodput baseline bless run.json --reason "..."'
+    )
+
+
+def measured(
+    run: CaseRun, findings: Sequence[Finding], notes: Iterable[str], status: int = 0
+) -> CaseResult:
+    """The result of a timed case; `status` is that of what could not be trusted or measured."""
+    return CaseResult(
+        run.case,
+        Tier.MEASURED,
+        worst_of(one.verdict for one in findings),
+        run.device_name,
+        ranked_findings(findings),
+        (),
+        tuple(dict.fromkeys(notes)),
+        run.reproduce,
+        status=status,
+        evaluated=sum(one.verdict is not Verdict.INCOMPARABLE for one in findings),
     )
 
 

@@ -9,15 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 from goodput.errors import NotMeasuredError, UntrustworthyError
-from goodput.gates import budgets, looks, measured
+from goodput.gates import budgets, judge, looks, measured
 from goodput.gates.baselines import incomparable
 from goodput.gates.blessing import middles
 from goodput.gates.causes import settings_moved
 from goodput.gates.exact import moved
 from goodput.gates.held import Held
-from goodput.gates.judge import no_baseline
 from goodput.gates.measured import Judgement
-from goodput.report.compared import ERROR, UNTRUSTWORTHY
+from goodput.report.compared_verdicts import ERROR, UNTRUSTWORTHY
 from goodput.report.metrics import metric_of
 from goodput.report.verdicts import (
     CaseResult,
@@ -25,8 +24,6 @@ from goodput.report.verdicts import (
     Finding,
     Tier,
     Verdict,
-    ranked_findings,
-    worst_of,
 )
 from goodput.units import percent
 
@@ -68,7 +65,7 @@ def _why_not(held: Held) -> str:
     if held.run.before:
         return ""
     if held.baseline is None:
-        return no_baseline(held.run)
+        return judge.no_baseline(held.run)
     return incomparable(held.run, held.baseline)
 
 
@@ -93,18 +90,7 @@ def result(held: Held, stood: Mapping[str, Judgement]) -> CaseResult:
         notes += [*budgets.kept(limits), why]
     else:
         findings += _one_sided(held, before, told)
-    return CaseResult(
-        run.case,
-        Tier.MEASURED,
-        worst_of(one.verdict for one in findings),
-        run.device_name,
-        ranked_findings(findings),
-        (),
-        tuple(dict.fromkeys(notes)),
-        run.reproduce,
-        status=_status(held, before),
-        evaluated=sum(one.verdict is not Verdict.INCOMPARABLE for one in findings),
-    )
+    return judge.measured(run, findings, notes, _status(held, before))
 
 
 def _metric(name: str) -> str:

@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from goodput.errors import UntrustworthyError
-from goodput.gates import budgets, judge_compared, looks, measured
+from goodput.gates import budgets, judge, judge_compared, looks, measured
 from goodput.gates.baselines import incomparable
 from goodput.gates.blessing import middles
 from goodput.gates.causes import Sides, cause_of, clocks_moved
 from goodput.gates.exact import moved
 from goodput.gates.held import Held
-from goodput.gates.judge import failed, no_baseline
 from goodput.gates.measured import Judgement
 from goodput.measure.statistics import median
 from goodput.report.metrics import metric_of
@@ -23,8 +22,6 @@ from goodput.report.verdicts import (
     Finding,
     Tier,
     Verdict,
-    ranked_findings,
-    worst_of,
 )
 from goodput.units import percent
 
@@ -82,7 +79,7 @@ def _costs(processes: Sequence[Mapping[str, float]]) -> list[float]:
 def _result(held: Held, judgements: Mapping[str, Judgement]) -> CaseResult:
     run, case = held.run, held.case
     if run.error:
-        return failed(run.case, Tier.MEASURED, run.error, run.status, run.reproduce)
+        return judge.failed(run.case, Tier.MEASURED, run.error, run.status, run.reproduce)
     if case.compare:
         return judge_compared.result(held, judgements)
     judgement = judgements.get("cost")
@@ -92,12 +89,14 @@ def _result(held: Held, judgements: Mapping[str, Judgement]) -> CaseResult:
             f"its MFU is {percent(now['mfu'])} of the dense peak, which no program reaches: the "
             "count, the clock or the device's name is wrong; goodput run shows which"
         )
-        return failed(run.case, Tier.MEASURED, told, UntrustworthyError.exit_code, run.reproduce)
+        return judge.failed(
+            run.case, Tier.MEASURED, told, UntrustworthyError.exit_code, run.reproduce
+        )
     findings = budgets.held(case.budget, now, Tier.MEASURED)
     notes = list(run.notes)
     if judgement is None:
         why = (
-            no_baseline(run)
+            judge.no_baseline(run)
             if held.baseline is None
             else incomparable(run, held.baseline) or "the baseline holds no processes; bless again"
         )
@@ -110,17 +109,7 @@ def _result(held: Held, judgements: Mapping[str, Judgement]) -> CaseResult:
         before = _before(held)
         findings += [_cost(held, judgement, before, now), *_told(before, now)]
         notes += _notes(held, judgement, before, now)
-    return CaseResult(
-        run.case,
-        Tier.MEASURED,
-        worst_of(finding.verdict for finding in findings),
-        run.device_name,
-        ranked_findings(findings),
-        (),
-        tuple(dict.fromkeys(notes)),
-        run.reproduce,
-        evaluated=sum(one.verdict is not Verdict.INCOMPARABLE for one in findings),
-    )
+    return judge.measured(run, findings, notes)
 
 
 def _before(held: Held) -> Sides:

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from goodput.renderers.tables import Column, Table, filled
-from goodput.report.compared import (
-    FASTEST,
-    SLOWER,
-    TIE,
-    CaseResult,
-    Comparison,
-    Interval,
-    KernelResources,
-    VariantRow,
-)
+from goodput.report.compared import CaseResult, Comparison, Interval, KernelResources, VariantRow
+from goodput.report.compared_verdicts import FASTEST, SLOWER, TIE
 from goodput.units import UNKNOWN, percent, seconds, si
 
 _COMPARED = {FASTEST, TIE, SLOWER}

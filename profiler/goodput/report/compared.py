@@ -8,11 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from goodput.capacity.profile import Capacity
-
-FASTEST, TIE, SLOWER = "FASTEST", "TIE", "SLOWER"
-INCORRECT, SUSPECT, INVALID, ERROR = "INCORRECT", "SUSPECT", "INVALID", "ERROR"
-UNTRUSTWORTHY = frozenset({INCORRECT, SUSPECT, INVALID})
-"""Verdicts that end the command with status 5."""
+from goodput.report.compared_verdicts import FASTEST, SLOWER, TIE, UNTRUSTWORTHY
 
 
 @dataclass(frozen=True, slots=True)
