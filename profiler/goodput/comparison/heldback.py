@@ -14,10 +14,11 @@ _LEAST = 32
 _SHARES = ((3, 4), (1, 2), (5, 8))
 
 
-def held_back(case: Case, seed: int) -> Iterator[Case]:
-    """Cases with one size smaller than in `case`, in an order that only the seed knows.
+def held_back(case: Case, seed: int) -> tuple[tuple[Case, ...], ...]:
+    """For each size of `case`, cases in which it alone is smaller; the seed knows their order.
 
-    A size stays a multiple of 16 where it was one.
+    A variant may look at any one of the sizes, so every one of them is to be tried once. A size
+    stays a multiple of 16 where it was one.
     """
     order = random.Random(seed)  # noqa: S311 - hidden from variants, not from attackers
     sizes = [
@@ -25,10 +26,13 @@ def held_back(case: Case, seed: int) -> Iterator[Case]:
         for name, value in case.parameters.items()
         if isinstance(value, int) and not isinstance(value, bool) and value >= _LEAST
     ]
-    choices = [(name, share) for name in sizes for share in _SHARES]
-    order.shuffle(choices)
-    for name, (part, whole) in choices:
-        size = case.parameters[name]
+    order.shuffle(sizes)
+    return tuple(tuple(_smaller(case, name, order)) for name in sizes)
+
+
+def _smaller(case: Case, name: str, order: random.Random) -> Iterator[Case]:
+    size = case.parameters[name]
+    for part, whole in order.sample(_SHARES, k=len(_SHARES)):
         smaller = size * part // whole
         smaller -= smaller % 16 if size % 16 == 0 else 0
         if 0 < smaller < size:

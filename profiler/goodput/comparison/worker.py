@@ -285,9 +285,10 @@ class _Sample:
         """The checks once more, on sizes that the user did not name."""
         for values in self.worker.frameworks.in_use:
             values.between_cases()
-        for case in held_back(self.problem.case, seed):
-            if self._on_other_sizes(case, seed):
-                return
+        for cases in held_back(self.problem.case, seed):
+            for case in cases:
+                if self._on_other_sizes(case, seed):
+                    break
 
     def _on_other_sizes(self, case: Case, seed: int) -> bool:
         """Whether the reference runs on the sizes of `case`; then variants are held to it."""

@@ -70,8 +70,18 @@ def test_a_closure_cannot_be_had_without_cloudpickle(monkeypatch):
 
 
 def test_held_back_sizes_are_smaller_and_keep_their_divisor():
-    case = Case({"M": 512, "heads": 8, "dtype": "float32", "flag": True})
-    found = list(held_back(case, 1))
-    assert {one.parameters["M"] for one in found} == {384, 256, 320}
-    assert all(one.parameters["heads"] == 8 for one in found)
-    assert list(held_back(Case({"heads": 8}), 1)) == []
+    case = Case({"M": 512, "heads": 8, "N": 48, "dtype": "float32", "flag": True})
+    found = {
+        name: {one.parameters[name] for one in cases}
+        for cases in held_back(case, 1)
+        for name, named in case.parameters.items()
+        if cases[0].parameters[name] != named
+    }
+    assert found == {"M": {384, 256, 320}, "N": {32, 16}}
+    changed = [
+        sum(one.parameters[name] != named for name, named in case.parameters.items())
+        for cases in held_back(case, 1)
+        for one in cases
+    ]
+    assert set(changed) == {1}
+    assert held_back(Case({"heads": 8}), 1) == ()
