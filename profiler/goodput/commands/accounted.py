@@ -73,6 +73,7 @@ class Asked:
         source: the format of the files; None to look.
         pattern: an expression that finds the steps of a log.
         window_ns: how long the stretches are that are accounted for by themselves.
+        rolling_ns: how long the stretches are that end with the job.
         parts: how many parts a timeline has.
     """
 
@@ -82,6 +83,7 @@ class Asked:
     source: str | None = None
     pattern: str | None = None
     window_ns: int | None = None
+    rolling_ns: tuple[int, ...] = ()
     parts: int = 0
 
 
@@ -100,7 +102,8 @@ def accounted(paths: tuple[Path, ...], asked: Asked) -> Fleet:
     jobs = []
     for job in found:
         try:
-            jobs.append(account_of(job, ideal, asked.window_ns, asked.parts))
+            stretches = (asked.window_ns, asked.rolling_ns, asked.parts)
+            jobs.append(account_of(job, ideal, *stretches))
         except NotMeasuredError as error:
             unread.append(str(error))
     if not jobs:

@@ -62,6 +62,12 @@ class Job(click.Command):
 @click.option("--dtype", metavar="D", help="The math mode of the FLOPs that the steps tell.")
 @click.option("--windows", metavar="TIME", help="Account for each stretch of TIME, too, e.g. 24h.")
 @click.option(
+    "--rolling",
+    multiple=True,
+    metavar="TIME",
+    help="Account for the last TIME of the job, too; may be given again.",
+)
+@click.option(
     "--as",
     "vocabulary",
     type=click.Choice(VOCABULARIES),
@@ -97,6 +103,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
     capacity: Path | None,
     dtype: str | None,
     windows: str | None,
+    rolling: tuple[str, ...],
     vocabulary: str | None,
     source: str | None,
     pattern: str | None,
@@ -119,6 +126,7 @@ def command(  # noqa: PLR0913  # one argument an option, as click passes them
         source=source,
         pattern=pattern,
         window_ns=None if windows is None else nanoseconds(windows),
+        rolling_ns=tuple(map(nanoseconds, rolling)),
         parts=PARTS if timeline else 0,
     )
     fleet = accounted(ledger, asked)

@@ -192,6 +192,7 @@ class JobAccount:
         devices: at most at once.
         total: the whole window.
         windows: the same by stretches of equal length, where asked for.
+        rolling: the same of stretches that end with it, where asked for.
         timeline: the same by many equal parts, for a drawing.
         incarnations, causes, spread: as their types say.
         ideal: what the program layer is held against; None where nothing is known.
@@ -207,6 +208,7 @@ class JobAccount:
     causes: tuple[Cause, ...]
     spread: Spread
     windows: tuple[Account, ...] = ()
+    rolling: tuple[Account, ...] = ()
     timeline: tuple[Account, ...] = ()
     ideal: Ideal | None = None
     notes: tuple[str, ...] = ()

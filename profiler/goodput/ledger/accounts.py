@@ -28,9 +28,15 @@ LIMIT = 1.03
 
 
 def account_of(
-    job: Job, ideal: Ideal | None = None, window_ns: int | None = None, parts: int = 0
+    job: Job,
+    ideal: Ideal | None = None,
+    window_ns: int | None = None,
+    rolling_ns: Sequence[int] = (),
+    parts: int = 0,
 ) -> JobAccount:
     """The account of `job`, of each stretch of `window_ns` of it, and of `parts` equal parts.
+
+    Also of the last stretches of `rolling_ns`, or of all of it where it is shorter.
 
     Raises:
         NotMeasuredError: the ledger holds no event with a time.
@@ -60,6 +66,7 @@ def account_of(
         causes=causes_of(incarnations),
         spread=spread_of(book.ranks),
         windows=book.accounts([*range(start, end, window_ns), end]) if window_ns else (),
+        rolling=tuple(book.account(max(start, end - length), end) for length in rolling_ns),
         timeline=book.accounts(_parts(start, end, parts)),
         ideal=ideal,
         notes=tuple(notes),

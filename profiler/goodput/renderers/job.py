@@ -26,6 +26,7 @@ def job_content(job: JobAccount, price: float | None = None) -> Content:
         _causes(job),
         _incarnations(job),
         _windows(job),
+        _rolling(job),
         _ranks(job),
     ]
     return Content(
@@ -204,6 +205,14 @@ def _windows(job: JobAccount) -> Table | None:
     so_far = zip(accumulate(useful), accumulate(x.device_ns for x in job.windows), strict=True)
     cumulative = Column("so far", tuple(_share(*sums) for sums in so_far), right=True)
     return Table("By window", (*account_columns(job.windows), cumulative))
+
+
+def _rolling(job: JobAccount) -> Table | None:
+    if not job.rolling:
+        return None
+    lasted = tuple(duration(each.end_ns - each.start_ns) for each in job.rolling)
+    columns = (Column("the last", lasted, right=True), *account_columns(job.rolling))
+    return Table("Rolling windows, which end with the job", columns)
 
 
 def account_columns(accounts: Sequence[Account]) -> tuple[Column, ...]:

@@ -39,6 +39,7 @@ def _job(job: JobAccount) -> dict[str, Any]:
             for each in job.incarnations
         ],
         "windows": [_account(each) for each in job.windows],
+        "rolling": [_account(each) for each in job.rolling],
         "spread": msgspec.to_builtins(job.spread),
         "notes": job.notes,
         "errors": job.errors,

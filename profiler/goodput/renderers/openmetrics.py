@@ -16,6 +16,7 @@ def openmetrics(jobs: Sequence[JobAccount]) -> str:
     for name, unit, help_text, samples in (
         ("goodput_job_layer_ratio", "ratio", "Goodput of a layer of the job.", _layers),
         ("goodput_job_ratio", "ratio", "Product of the layers that are known.", _products),
+        ("goodput_job_rolling_ratio", "ratio", "The same of the job's last seconds.", _rolling),
         (
             "goodput_job_lost_device_seconds",
             "seconds",
@@ -52,6 +53,13 @@ def _layers(job: JobAccount) -> Iterator[_Sample]:
 def _products(job: JobAccount) -> Iterator[_Sample]:
     if job.total.goodput is not None:
         yield {"job": job.job, "layers": str(job.layers_known)}, job.total.goodput
+
+
+def _rolling(job: JobAccount) -> Iterator[_Sample]:
+    for each in job.rolling:
+        if each.goodput is not None:
+            lasted = f"{(each.end_ns - each.start_ns) * _NS:.10g}"
+            yield {"job": job.job, "seconds": lasted, "layers": str(job.layers_known)}, each.goodput
 
 
 def _lost(job: JobAccount) -> Iterator[_Sample]:

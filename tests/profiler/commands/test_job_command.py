@@ -147,6 +147,26 @@ def test_the_last_window_so_far_is_the_whole(job, ledger):
     assert rows[-1].endswith(whole)
 
 
+def test_rolling_windows_end_with_the_job(job, ledger, tmp_path):
+    metrics = tmp_path / "job.prom"
+    options = ["--rolling", "10m", "--rolling", "30d", "--openmetrics", metrics]
+    _, out, _ = job(ledger, *options, "--windows", "10m", "--json", "-")
+    found = json.loads(out)
+    last, all_of_it = found["rolling"]
+    assert last["end_ns"] == all_of_it["end_ns"] == found["end_ns"]
+    assert last["end_ns"] - last["start_ns"] == 600 * SECOND
+    # It reaches back into the window before the last one.
+    ends = found["windows"][-2:]
+    assert ends[0]["start_ns"] < last["start_ns"] < ends[1]["start_ns"]
+    assert last["device_ns"] == sum(last["buckets"].values())
+    # One that is longer than the job is all of it.
+    assert all_of_it == {key: found[key] for key in all_of_it}
+    text = metrics.read_text()
+    assert f'seconds="600",layers="2"}} {last["goodput"]!r}' in text
+    _, out, _ = job(ledger, "--rolling", "10m")
+    assert "10.00 min" in out.partition("Rolling windows, which end with the job")[2]
+
+
 def test_a_directory_has_a_row_a_job(job, tmp_path):
     for name in ("a", "b"):
         write(tmp_path / f"{name}.jsonl", job=name)
