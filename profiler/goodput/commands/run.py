@@ -125,6 +125,11 @@ def _recorded(target: ScriptTarget, options: RunOptions, ledger: Path | None) ->
         book.close(clean=False)
         raise
     book.end_with(outcome.exit_status)
+    if book.last_step is None:
+        tell(
+            f"{ledger} holds no step: --ledger finds the optimizer steps of PyTorch; a script says "
+            "others itself, to goodput.Ledger"
+        )
     return outcome
 
 

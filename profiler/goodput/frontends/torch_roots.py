@@ -27,7 +27,8 @@ from goodput.frontends.torch_private import (
     plain_tensors,
 )
 
-is_compiling = torch.compiler.is_compiling
+is_traced = torch.compiler.is_dynamo_compiling
+Tensor = torch.Tensor
 
 ModuleCall: TypeAlias = Callable[["torch.nn.Module", tuple[Any, ...], dict[str, Any]], None]
 
@@ -155,8 +156,8 @@ class RootCalls:
 
     def tell(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """What a wrapper says of a call from outside any module."""
-        if backward_task() != NO_TASK:
-            return  # recomputed inside a backward pass
+        if backward_task() != NO_TASK or torch.compiler.is_compiling():
+            return  # recomputed inside a backward pass, or exported
         if self._learning:
             self._called.add(type(module))
             if compile_is_used():
@@ -166,6 +167,13 @@ class RootCalls:
 
 def signature_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Signature:
     """The input signature of a call; no code of a tensor subclass runs for it."""
+    words = []
+    for item in (*args, *kwargs.values()) if kwargs else args:
+        if type(item) is not Tensor:
+            break
+        words.append((item.shape, item.dtype))
+    else:
+        return tuple(words)  # most calls: undisturbed steps pay for every line
     with plain_tensors():
         return signature(args, kwargs)
 
@@ -178,7 +186,7 @@ def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - it is one
         call = super(cls, self).__call__ if own is None else own.__get__(self)
-        if is_compiling() or watch.inside:
+        if is_traced() or watch.inside:
             return call(*args, **kwargs)
         watch.inside = True
         if watch.brief:

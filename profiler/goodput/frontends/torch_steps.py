@@ -155,8 +155,11 @@ class StepFinder:
         try:
             brief = self._brief and self._main is not None and self._main() is optimizer
             if brief and backward_task() == NO_TASK:
-                if self._roots.calls or not self._called:
-                    self._on_boundary(self.take_kind())
+                calls = self._roots.calls
+                if calls or not self._called:
+                    kind = tuple(calls)  # as `take_kind`, but undisturbed steps pay for a call
+                    calls.clear()
+                    self._on_boundary(kind)
             else:
                 self._step_ended(optimizer)
         except Exception as error:  # noqa: BLE001 - the border with the user's program

@@ -50,6 +50,7 @@ def test_a_script_that_fails_and_is_started_again(scripts, optimizer):
     assert failed.returncode == 1, failed.stderr
     again = run(scripts, optimizer=optimizer)
     assert again.returncode == 0, again.stderr
+    assert "holds no step" not in again.stderr
     sessions = read(scripts.folder / "run.jsonl")
     (job,) = jobs_of(sessions)
     found = account_of(job)
@@ -73,5 +74,6 @@ def test_a_script_without_torch_has_a_start_and_an_end(scripts):
         sys.executable, "-m", "goodput", "run", "--ledger", "run.jsonl", str(path)
     )
     assert process.returncode == 3
+    assert "run.jsonl holds no step: --ledger finds the optimizer steps of PyTorch" in process.stderr
     (session,) = read(scripts.folder / "run.jsonl")
     assert session.clean
