@@ -28,11 +28,12 @@ class StepTimer(Protocol):
 
     basis: str
 
+    @property
+    def mark(self) -> Callable[[], None]:
+        """What marks a boundary; another after each start."""
+
     def start(self) -> None:
         """Forgets earlier marks and marks the first boundary."""
-
-    def mark(self) -> None:
-        """Marks a boundary."""
 
     def seconds(self) -> list[float]:
         """The seconds between consecutive marks; waits for the device."""

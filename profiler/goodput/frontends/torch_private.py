@@ -31,12 +31,23 @@ composite_key: Any = torch._C.DispatchKey.CompositeImplicitAutograd
 """The dispatch key of operators that only call others."""
 
 
-# These two are asked in undisturbed steps, so nothing of ours stands between: after a step the
-# caches are the program's, and each Python frame costs microseconds.
+# Asked in undisturbed steps, so nothing of ours stands between: after a step the caches are the
+# program's, and each Python frame costs microseconds.
 backward_task: Callable[[], int] = torch._C._current_graph_task_id
 """The number of the backward pass that runs in this thread; `NO_TASK` outside."""
-is_profiling: Callable[[], bool] = _autograd._profiler_enabled
-"""Whether a profiler records."""
+
+
+def profiler_query(prepared: set[int]) -> Callable[[], bool]:
+    """What says whether a profiler records, or one is in `prepared`.
+
+    It reads the flag that torch's profilers set: to ask the library itself takes some 5 us in a
+    step.
+    """
+
+    def elsewhere() -> bool:
+        return bool(prepared) or _profiler._is_profiler_enabled
+
+    return elsewhere
 
 
 plain_functions: Any = torch._C.DisableTorchFunction

@@ -15,7 +15,7 @@ import torch
 from goodput.frontends.torch_compiled import CompiledCounter
 from goodput.frontends.torch_modules import ModuleWatch
 from goodput.frontends.torch_passes import uses_device
-from goodput.frontends.torch_private import is_profiling, profiler_class, range_of
+from goodput.frontends.torch_private import profiler_class, profiler_query, range_of
 from goodput.readers.kineto_names import BOUNDARY_MARKER, MODULE_MARKER
 
 
@@ -85,12 +85,16 @@ class ProfilerGuard:
 
     Args:
         interrupt: called before a profiler of the program starts.
+
+    Attributes:
+        elsewhere: says whether a profiler of the program's is prepared or runs.
     """
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
         self.interrupt = interrupt
         self._originals: tuple[Any, Any] | None = None
         self.theirs: set[int] = set()
+        self.elsewhere = profiler_query(self.theirs)
         self.is_ours = False
 
     def install(self) -> None:
@@ -124,10 +128,6 @@ class ProfilerGuard:
     def ours(self) -> _Ours:
         """A context in which what starts and stops is our own profiler."""
         return _Ours(self)
-
-    def elsewhere(self) -> bool:
-        """Whether a profiler of the program's is prepared or runs."""
-        return bool(self.theirs) or is_profiling()
 
 
 class _Ours:

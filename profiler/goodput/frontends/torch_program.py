@@ -66,7 +66,13 @@ class TorchProgram:
             ),
         )
         # The passes themselves are called at each boundary: nothing stands between in a step.
-        self._finder = StepFinder(self._passes.boundary, self._restart, self._fault, self._counter)
+        self._finder = StepFinder(
+            self._passes.boundary,
+            self._restart,
+            self._fault,
+            self._counter,
+            self._passes.quick_boundary,
+        )
 
     @property
     def late_imports(self) -> Mapping[str, Callable[[], None]]:

@@ -42,6 +42,7 @@ class RootCalls:
     Attributes:
         brief: whether calls are only noted in `calls`, and nothing is called.
         calls: for the owner to keep: the input signatures of the calls since the last step.
+        recomputes: whether a call was seen inside a backward pass.
     """
 
     def __init__(self, on_call: ModuleCall, on_return: Callable[[], None]) -> None:
@@ -49,6 +50,7 @@ class RootCalls:
         self.on_return = on_return
         self.inside = False
         self.brief = False
+        self.recomputes = False
         self.calls: list[Hashable] = []
         self._learning = False
         self._wrapped: dict[type, tuple[Any, Any]] = {}
@@ -156,8 +158,11 @@ class RootCalls:
 
     def tell(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """What a wrapper says of a call from outside any module."""
-        if backward_task() != NO_TASK or torch.compiler.is_compiling():
-            return  # recomputed inside a backward pass, or exported
+        if backward_task() != NO_TASK:
+            self.recomputes = True
+            return
+        if torch.compiler.is_compiling():
+            return  # exported
         if self._learning:
             self._called.add(type(module))
             if compile_is_used():
@@ -167,13 +172,16 @@ class RootCalls:
 
 def signature_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Signature:
     """The input signature of a call; no code of a tensor subclass runs for it."""
+    # Most calls have tensors only: undisturbed steps pay for every line.
+    if len(args) == 1 and not kwargs and type(args[0]) is Tensor:
+        return ((args[0].shape, args[0].dtype),)
     words = []
     for item in (*args, *kwargs.values()) if kwargs else args:
         if type(item) is not Tensor:
             break
         words.append((item.shape, item.dtype))
     else:
-        return tuple(words)  # most calls: undisturbed steps pay for every line
+        return tuple(words)
     with plain_tensors():
         return signature(args, kwargs)
 
@@ -190,7 +198,7 @@ def _wrapper(cls: Any, own: Any, watch: RootCalls) -> Any:
             return call(*args, **kwargs)
         watch.inside = True
         if watch.brief:
-            if backward_task() == NO_TASK:
+            if not watch.recomputes or backward_task() == NO_TASK:
                 watch.calls.append(signature_of(args, kwargs))
             try:
                 return call(*args, **kwargs)

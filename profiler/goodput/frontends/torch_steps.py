@@ -53,6 +53,8 @@ class StepFinder:
         on_restart: called when what was taken for steps so far were none.
         on_fault: called with an error of ours, which must not reach the program.
         around: told before and after each root call.
+        on_quick: as `on_boundary`, for a step in which nothing has to be switched: says whether it
+            was one. None where there is no such step.
 
     Attributes:
         kind: `training`, `inference`, or "" while that is not known.
@@ -67,8 +69,10 @@ class StepFinder:
         on_restart: Callable[[], None],
         on_fault: Callable[[Exception], None],
         around: AroundCalls,
+        on_quick: Callable[[Hashable], bool] | None = None,
     ) -> None:
         self._on_boundary = on_boundary
+        self._on_quick = on_quick
         self._on_restart = on_restart
         self._on_fault = on_fault
         self._around = around
@@ -89,7 +93,8 @@ class StepFinder:
         self._called = False
         self._kind_of_call: Hashable = None
         self._pending = self._in_backward = False
-        self._brief = self._roots.brief = False
+        self._roots.brief = False
+        self._quick: Callable[[Hashable], bool] | None = None
         self.forward_only = False
 
     def install(self) -> None:
@@ -104,16 +109,17 @@ class StepFinder:
         In training both do no more than count and tell, as long as steps end outside of backward.
         """
         self._roots.narrow()
-        self._brief = self._roots.brief = self._explicit or (
-            self.kind == "training" and not self._in_backward
-        )
+        training = self.kind == "training" and not self._in_backward
+        self._roots.brief = self._explicit or training
+        if training and not self._explicit:
+            self._quick = self._on_quick
         # Boundaries are after an optimizer step or at a root call: torch does not iterate over
         # the hooks before a step then.
         self._before.remove()
 
     def widen(self) -> None:
         """The undisturbed steps are over: again all that a counted step needs."""
-        self._brief = self._roots.brief = False
+        self._roots.brief, self._quick = False, None
         self._before.remove()
         self._before = register_optimizer_step_pre_hook(self._optimizer_starts)
 
@@ -149,19 +155,19 @@ class StepFinder:
         self.optimizing_task = backward_task()
 
     def _optimizer_stepped(self, optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
-        self.optimizing_task = None
-        if self._explicit or (self.retired and self.kind == "training"):
-            return
         try:
-            brief = self._brief and self._main is not None and self._main() is optimizer
-            if brief and backward_task() == NO_TASK:
+            quick = self._quick
+            if quick is not None and self._main is not None and self._main() is optimizer:
                 calls = self._roots.calls
-                if calls or not self._called:
-                    kind = tuple(calls)  # as `take_kind`, but undisturbed steps pay for a call
+                if not calls and self._called:
+                    return  # a second step() of the same iteration
+                if quick(tuple(calls)):
                     calls.clear()
-                    self._on_boundary(kind)
-            else:
-                self._step_ended(optimizer)
+                    return
+            self.optimizing_task = None
+            if self._explicit or (self.retired and self.kind == "training"):
+                return
+            self._step_ended(optimizer)
         except Exception as error:  # noqa: BLE001 - the border with the user's program
             self._on_fault(error)
 
@@ -177,7 +183,7 @@ class StepFinder:
             # Inside backward (an optimizer step in a gradient hook) no mode or profiler can be
             # switched: the engine puts its thread's state back. The next root call is the boundary.
             self._pending = self._in_backward = True
-            self._brief = self._roots.brief = False
+            self._roots.brief, self._quick = False, None
             return
         self._on_boundary(self.take_kind())
 

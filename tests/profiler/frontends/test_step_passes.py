@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,10 +67,11 @@ class Stage:
     def seconds(self):
         return [b - a for a, b in zip(self.marks, self.marks[1:], strict=False)]
 
-    def run(self, steps, seconds=1.0, key=1):
+    def run(self, steps, seconds=1.0, key=1, *, quick=True):
         for _ in range(steps):
             self.clock.time += seconds
-            self.passes.boundary(key)
+            if not (quick and self.passes.quick_boundary(key)):
+                self.passes.boundary(key)
         return self
 
 
@@ -266,14 +268,40 @@ def test_profiling_is_given_up_after_three_interruptions():
 
 def test_steps_under_the_programs_profiler_are_no_undisturbed_ones():
     stage = Stage(PassOptions(warmup=1)).run(5)
+    stage.passes.interrupt()
     stage.busy = True
     stage.run(2, 50.0)
     stage.busy = False
-    stage.passes.interrupt()
     stage.run(1, 50.0).run(40)
     results = stage.passes.finish()
     assert results.wall_seconds == (1.0,) * 10
     assert results.steps_left_out == 3
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10])
+def test_quick_boundaries_measure_what_the_others_do(steps):
+    def measured(*, quick):
+        stage = Stage(PassOptions(steps=steps, warmup=2))
+        for number in range(60):
+            if number == 7:
+                stage.passes.interrupt()
+            stage.run(1, 1.0 + number / 100, key=1 + (number % 5 == 0), quick=quick)
+        return stage.passes.finish(), stage.log
+
+    assert measured(quick=True) == measured(quick=False)
+
+
+def test_only_undisturbed_steps_have_quick_boundaries():
+    stage = Stage(PassOptions(steps=3, warmup=2))
+    quick = []
+    for _ in range(40):
+        stage.clock.time += 1.0
+        quick.append(stage.passes.quick_boundary(1))
+        if not quick[-1]:
+            stage.passes.boundary(1)
+    # The last of the three switches to the next pass.
+    assert sum(quick) == 2
+    assert len(stage.passes.finish().wall_seconds) == 3
 
 
 def test_a_program_that_ends_early_leaves_what_was_measured():

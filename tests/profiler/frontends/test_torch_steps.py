@@ -39,7 +39,17 @@ class Watch:
         self.keys = []
         self.restarts = 0
         self.faults = []
-        self.finder = StepFinder(self.keys.append, self._restart, self.faults.append, Calls())
+        self.quick = False
+        self.quick_keys = []
+        self.finder = StepFinder(
+            self.keys.append, self._restart, self.faults.append, Calls(), self._quick
+        )
+
+    def _quick(self, key):
+        if self.quick:
+            self.keys.append(key)
+            self.quick_keys.append(key)
+        return self.quick
 
     def _restart(self):
         self.restarts += 1
@@ -335,6 +345,41 @@ def test_a_step_with_inputs_of_another_shape_shows_as_another_key(watch, narrow)
         train(model, optimizer, torch.randn(rows, 8))
     small, large = (((((rows, 8), torch.float32),),) for rows in (4, 6))
     assert watch.keys == [small, small, large, small]
+
+
+def test_only_a_narrowed_finder_has_quick_boundaries(watch):
+    model, x = Net(), torch.randn(4, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    other = torch.optim.SGD(Net().parameters(), lr=0.1)
+    watch.quick = True
+    train(model, optimizer, x)
+    watch.finder.narrow()
+    train(model, optimizer, x, micro_batches=2)
+    optimizer.step()  # a second one of the same iteration
+    other.step()
+    assert watch.calls == [1, 2]
+    assert len(watch.quick_keys) == 1
+    watch.quick = False  # the last undisturbed step
+    train(model, optimizer, x)
+    watch.quick = True
+    watch.finder.widen()
+    train(model, optimizer, x)
+    assert watch.calls == [1, 2, 1, 1]
+    assert len(watch.quick_keys) == 1
+
+
+def test_a_narrowed_finder_tells_recomputed_modules_from_root_calls(watch):
+    from torch.utils.checkpoint import checkpoint
+
+    model, x = Net(), torch.randn(4, 8, requires_grad=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for number in range(3):
+        if number == 1:
+            watch.finder.narrow()
+        checkpoint(model, x, use_reentrant=False).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert watch.calls == [1, 1, 1]
 
 
 def test_a_narrowed_finder_widens_to_what_it_was(watch):

@@ -74,6 +74,6 @@ def test_a_script_without_torch_has_a_start_and_an_end(scripts):
         sys.executable, "-m", "goodput", "run", "--ledger", "run.jsonl", str(path)
     )
     assert process.returncode == 3
-    assert "run.jsonl holds no step: --ledger finds the optimizer steps of PyTorch" in process.stderr
+    assert "run.jsonl holds no step: --ledger finds the optimizer steps of" in process.stderr
     (session,) = read(scripts.folder / "run.jsonl")
     assert session.clean
