@@ -20,6 +20,7 @@ from goodput.calibration.questions import (
     standard_convolutions,
     standard_products,
 )
+from goodput.calibration.sizes import SLOW
 from goodput.calibration.ways import Target
 from goodput.capacity.datasheet import MIXES
 from goodput.work import Contraction
@@ -157,7 +158,9 @@ def _ask_elsewhere(plan: Plan, level: str, mode: str, target: Target, most: floa
         # XLA:CPU is at its best on results far larger than the other libraries need.
         edge = squares[-1][0]
         large = [(times * edge, times * edge, times * edge // 2) for times in (3, 2)]
-        shapes = [*large, *squares[::-1]]
+        # A shorter call is more often undisturbed: the largest square is asked at every level.
+        wanted = [*large, *squares[::-1]]
+        shapes = [(m, n, k) for m, n, k in wanted if 2 * m * n * k <= SLOW * most]
     else:
         shapes = [last, *_exact_products(target, most)[:_FEW]]
     # Each shape is a program to compile.
