@@ -27,13 +27,12 @@ class Frameworks:
     """The frameworks of one process, each brought up when it is first needed."""
 
     framework_of: FrameworkOf
-    flush_bytes: int
     _known: dict[str, Values] = field(default_factory=dict)
 
     def named(self, framework: str) -> Values:
         """The values of one framework."""
         if framework not in self._known:
-            self._known[framework] = values_of(framework, self.flush_bytes)
+            self._known[framework] = values_of(framework)
         return self._known[framework]
 
     @property

@@ -98,6 +98,13 @@ class Checked(Answer, frozen=True, kw_only=True, tag="checked"):
     peak_bytes: int | None = None
 
 
+class HeldBack(Answer, frozen=True, kw_only=True, tag="held_back"):
+    """The cases that nobody named and that variants were held to, and what that took in all."""
+
+    names: tuple[str, ...]
+    seconds: float
+
+
 class Note(Answer, frozen=True, kw_only=True, tag="note"):
     """A sentence for the report."""
 
@@ -105,13 +112,19 @@ class Note(Answer, frozen=True, kw_only=True, tag="note"):
 
 
 class Timed(Answer, frozen=True, kw_only=True, tag="timed"):
-    """The calls of one case in one process: seconds by entry, and of the anchor."""
+    """The calls of one case in one process: seconds by entry, and of the anchor.
+
+    `flush_bytes` are written between two calls, and `cache_bytes` is what the last cache holds, 0
+    where that is not known.
+    """
 
     anchor: tuple[float, ...]
     calls: dict[str, tuple[float, ...]]
     trains: dict[str, int]
     first_seconds: dict[str, float]
     device: str
+    cache_bytes: int = 0
+    flush_bytes: int = 0
 
 
 class Resources(Answer, frozen=True, kw_only=True, tag="resources"):
@@ -146,7 +159,9 @@ class End(Answer, frozen=True, kw_only=True, tag="end"):
     seconds: float
 
 
-Message: TypeAlias = At | Described | Counted | Trouble | Checked | Note | Timed | Resources | End
+Message: TypeAlias = (
+    At | Described | Counted | Trouble | Checked | HeldBack | Note | Timed | Resources | End
+)
 
 _decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()

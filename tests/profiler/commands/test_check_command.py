@@ -120,6 +120,14 @@ def test_a_run_can_be_judged_again_from_its_own_json(stored) -> None:
     assert status_of(["check", "first.json", "--against", "again.json", "--case", "a"]) == 0
 
 
+@pytest.mark.usefixtures("blessed")
+def test_a_case_that_a_run_lacks_is_told(stored, capsys) -> None:
+    assert status_of(["check", stored(GOOD)]) == 0
+    assert "run.json holds nothing of b, exact" in capsys.readouterr().out
+    assert status_of(["check", stored(GOOD, run_of("b"))]) == 0
+    assert "holds nothing" not in capsys.readouterr().out
+
+
 BAD = {
     "conflict": b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n",
     "newer": b'{"schema": "goodput.baseline/9"}',
@@ -334,15 +342,20 @@ def modules_after(project: Path, repository: Path, code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+SLOW = {"torch", "jax", "triton", "numpy", "scipy", "sqlite3", "tabulate", "subprocess"}
+"""What a check of stored files needs none of, and starts quicker without."""
+
+
 @pytest.mark.usefixtures("blessed")
 def test_stored_files_are_checked_without_a_framework(stored, project, repository) -> None:
     run = stored(GOOD)
     code = f"from goodput.cli import main; main(['check', {run!r}])"
     modules = modules_after(project, repository, code)
     assert "goodput.gates.judge" in modules
-    assert not modules & {"torch", "jax", "triton", "numpy"}
+    assert not modules & SLOW
     # The twin: such an import would be seen.
-    assert "triton" in modules_after(project, repository, f"import triton; {code}")
+    also = modules_after(project, repository, f"import triton, numpy, tabulate, subprocess; {code}")
+    assert {"triton", "numpy", "tabulate", "subprocess"} <= also & SLOW
 
 
 def test_a_check_is_what_the_file_says(stored, project) -> None:
