@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from goodput.commands.case_runs import Site, counted, modelled, scratch_folder
+from goodput.commands.case_runs import CountedRun, Site, counted, modelled, scratch_folder
 from goodput.commands.references import Reference, reference
 from goodput.errors import GoodputError
 from goodput.gates.baselines import PROOFS, Baseline
@@ -15,6 +16,9 @@ from goodput.gates.declarations import Case, Gates
 from goodput.gates.observed_run import CaseRun
 from goodput.gates.work_tree import commit_of
 from goodput.report.verdicts import Tier
+
+if TYPE_CHECKING:
+    from goodput.commands.timed_runs import Timing
 
 
 @contextmanager
@@ -40,52 +44,74 @@ def ran(
 def _run_all(
     place: Site, wanted: Sequence[tuple[Case, Tier]], held: Reference, folder: Path
 ) -> list[CaseRun]:
-    """What fresh processes see, case by case; the counts of one serve all of its tiers."""
-    family = sum(tier is Tier.MEASURED for _, tier in wanted)
-    runs: list[CaseRun] = []
-    for case in dict.fromkeys(case.name for case, _ in wanted):
-        own = next(each for each, _ in wanted if each.name == case)
-        tiers = [tier for each, tier in wanted if each.name == case]
-        runs += _runs(own, tiers, held, _Here(place, folder / case, family))
-    return runs
+    """What fresh processes see: all counts first, then the timed cases, in turns.
+
+    The counts of a case serve all of its tiers.
+    """
+    found: dict[tuple[str, Tier], CaseRun] = {}
+    timings: dict[str, Timing] = {}
+    for name in dict.fromkeys(case.name for case, _ in wanted):
+        case = next(each for each, _ in wanted if each.name == name)
+        tiers = [tier for each, tier in wanted if each.name == name]
+        if not case.compare:
+            counts = _counted(case, tiers, held, _Here(place, folder / name))
+            found |= {(name, run.tier): run for run in counts.runs}
+            if Tier.MEASURED in tiers:
+                timings[name] = _timing(case, counts, held, _Here(place, folder / name))
+    if timings:
+        from goodput.commands.timed_runs import in_turns  # its statistics need numpy
+
+        runs = in_turns(tuple(timings.values()))
+        found |= {(name, Tier.MEASURED): run for name, run in zip(timings, runs, strict=True)}
+    for case, tier in wanted:
+        if case.compare:
+            found[case.name, tier] = _compared(case, held, place)
+    return [found[case.name, tier] for case, tier in wanted]
 
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """Where a case runs, what it leaves behind, and how many cases are timed."""
+    """Where a case runs, and what it leaves behind."""
 
     place: Site
     folder: Path
-    family: int
 
 
-def _runs(case: Case, tiers: Sequence[Tier], held: Reference, here: _Here) -> Iterator[CaseRun]:
-    if case.compare:
-        yield _compared(case, held, here)
-        return
-    baseline, base_counts = held.exact(case, here.folder)
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What was counted of a case: the runs of its tiers without a device, and both sides."""
+
+    runs: tuple[CaseRun, ...]
+    head: CountedRun
+    base: CountedRun | None
+
+
+def _counted(case: Case, tiers: Sequence[Tier], held: Reference, here: _Here) -> _Counts:
+    baseline, base = held.exact(case, here.folder)
     proofs = PROOFS if Tier.EXACT in tiers else 1
-    counts = counted(case, here.place, here.folder / "counts", baseline, proofs)
-    if Tier.EXACT in tiers:
-        yield counts.run
+    head = counted(case, here.place, here.folder / "counts", baseline, proofs)
+    runs = [head.run] if Tier.EXACT in tiers else []
     if Tier.MODELLED in tiers:
-        yield modelled(case, counts, here.place.root)
-    if Tier.MEASURED in tiers:
-        from goodput.commands.timed_runs import Sides, timed  # its statistics need numpy
-
-        base = held.place if base_counts is not None else None
-        sides = Sides(here.place, base, counts, base_counts)
-
-        def on(run: CaseRun) -> Baseline | None:
-            return None if base is not None else _readable(held, run)
-
-        yield timed(case, sides, here.folder / "times", on, here.family)
+        runs.append(modelled(case, head, here.place.root))
+    return _Counts(tuple(runs), head, base)
 
 
-def _compared(case: Case, held: Reference, here: _Here) -> CaseRun:
+def _timing(case: Case, counts: _Counts, held: Reference, here: _Here) -> Timing:
+    from goodput.commands.timed_runs import Sides, Timing  # its statistics need numpy
+
+    base = held.place if counts.base is not None else None
+
+    def on(run: CaseRun) -> Baseline | None:
+        return None if base is not None else _readable(held, run)
+
+    sides = Sides(here.place, base, counts.head, counts.base)
+    return Timing(case, sides, here.folder / "times", on)
+
+
+def _compared(case: Case, held: Reference, place: Site) -> CaseRun:
     from goodput.commands import compared_runs  # its statistics need numpy
 
-    sides = compared_runs.Sides(here.place, held.place)
+    sides = compared_runs.Sides(place, held.place)
 
     def on(run: CaseRun) -> Baseline | None:
         return None if held.place is not None else _readable(held, run)

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from goodput.commands.references import Reference, stored_reference
 from goodput.errors import GoodputError, UsageError
 from goodput.gates import declarations, run_file
-from goodput.gates.baselines import Baseline
 from goodput.gates.declarations import Case, Gates
+from goodput.gates.held import Held
 from goodput.gates.judge import failed, judged
 from goodput.gates.looks import ALPHA
 from goodput.gates.observed_run import CaseRun
@@ -134,7 +134,7 @@ def _judged_all(
     """A result a run; timed cases are judged together."""
     cases = {case.name: case for case, _ in wanted}
     found: dict[int, CaseResult] = {}
-    together: dict[int, tuple[Case, CaseRun, Baseline | None]] = {}
+    together: dict[int, Held] = {}
     for number, run in enumerate(runs):
         case = cases[run.case]
         try:
@@ -142,14 +142,14 @@ def _judged_all(
         except GoodputError as error:
             found[number] = failed(case.name, run.tier, str(error), error.exit_code, run.reproduce)
             continue
+        missing = held.why_not(case.name)
         if run.tier is Tier.MEASURED:
-            together[number] = case, run, baseline
+            together[number] = Held(case, run, baseline, missing)
         else:
-            found[number] = judged(run, baseline, case.budget, held.why_not(case.name))
+            found[number] = judged(run, baseline, case.budget, missing)
     if together:
-        from goodput.gates.held import Held
         from goodput.gates.judge_measured import results  # its statistics need numpy
 
-        timed = results([Held(*one) for one in together.values()])
+        timed = results(tuple(together.values()))
         found |= dict(zip(together, timed, strict=True))
     return [found[number] for number in sorted(found)]

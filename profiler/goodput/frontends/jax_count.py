@@ -95,6 +95,12 @@ def count_traced(program: Any, values: Sequence[Any] | None = None) -> Count:
     return Count(walk.entries.result(), _told(walk, turns), walk.entries.tokens)
 
 
+def gradient_of(step: Step) -> tuple[Callable[..., Any], list[Any]]:
+    """What gives the outputs of `step` and their gradients, and its arrays, flat."""
+    arguments = _Arguments(step)
+    return arguments.gradient, arguments.arrays
+
+
 class _Arguments:
     """The inputs of a call as flat arrays, beside what is no array.
 

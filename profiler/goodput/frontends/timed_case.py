@@ -20,6 +20,7 @@ class TimedCase:
         amount: FLOPs of one call of the anchor; of a memory anchor its bytes.
         device: what it ran on.
         environment: versions and settings that times depend on.
+        operators: seconds of a step by `operator phase mode`, where they were profiled.
     """
 
     rounds: Rounds
@@ -27,6 +28,16 @@ class TimedCase:
     amount: float
     device: DeviceIdentity
     environment: Mapping[str, str] = field(default_factory=dict)
+    operators: Mapping[str, float] = field(default_factory=dict)
+
+
+Profiled = Callable[[Callable[[], None]], Mapping[str, float]]
+"""Runs a step some times and tells the seconds of its operators."""
+
+
+def unprofiled(step: Callable[[], None]) -> Mapping[str, float]:  # noqa: ARG001 - a `Profiled`
+    """Tells of no operator, and runs nothing."""
+    return {}
 
 
 def beside_script(

@@ -65,7 +65,7 @@ def _why_not(held: Held) -> str:
     if held.run.before:
         return ""
     if held.baseline is None:
-        return judge.no_baseline(held.run)
+        return held.missing or judge.no_baseline(held.run)
     return incomparable(held.run, held.baseline)
 
 
