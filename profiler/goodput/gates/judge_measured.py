@@ -26,7 +26,7 @@ from goodput.report.verdicts import (
 )
 from goodput.units import percent
 
-_TOLD = ("step_seconds", "anchor_flops_per_s", "goodput", "mfu")
+_TOLD = ("step_seconds", "anchor_flops_per_s", "launches", "goodput", "mfu")
 _ELSEWHERE = "which operators: goodput run on both sides, then goodput diff A B"
 _REPORT_ONLY = 0.05
 """A case with a higher noise floor can prove nothing that matters."""
