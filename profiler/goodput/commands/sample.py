@@ -14,7 +14,8 @@ import msgspec
 from goodput.comparison.faults import said
 from goodput.comparison.problem import Frameworks, Problem
 from goodput.comparison.trees import leaves
-from goodput.comparison.wire import Counted, Request, Resources, Wire, opened
+from goodput.comparison.tuning import first_call
+from goodput.comparison.wire import Chosen, Counted, Request, Resources, Wire, opened
 from goodput.comparison.worker import Worker
 from goodput.recording.counting import of_call
 from goodput.recording.frameworks import framework_of
@@ -23,12 +24,19 @@ from goodput.trace.recording import WorkPass
 _RECOMPUTE = "recompute"
 
 
-def count(wire: Wire, place: int, entry: str, problem: Problem) -> None:
-    """Counts one call of `entry`, and says what it needs."""
+def count(
+    choices: tuple[Chosen, ...], wire: Wire, place: int, entry: str, problem: Problem
+) -> None:
+    """Counts one call of `entry`, and says what it needs; it is the first one, which tunes."""
     try:
         values = problem.values(1)
         arguments = problem.arguments(entry, values)
-        outputs = problem.run(entry, values, problem.arguments(entry, values))
+        outputs: list[object] = []
+
+        def call() -> None:
+            outputs.append(problem.run(entry, values, problem.arguments(entry, values)))
+
+        first_call(wire, place, entry, choices, call)
         recording = of_call(problem.call(entry, values), arguments)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
         wire.note(f"{entry} is not counted: {said(error)}")
@@ -107,7 +115,8 @@ def main() -> None:
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     frameworks = Frameworks(framework_of)
     compiling = partial(compile_for, request.architectures)
-    Worker(request, Wire(stream, request.nonce), frameworks, count, compiling).run()
+    counting = partial(count, request.choices)
+    Worker(request, Wire(stream, request.nonce), frameworks, counting, compiling).run()
 
 
 if __name__ == "__main__":

@@ -18,11 +18,13 @@ from goodput.comparison.wire import (
     Described,
     End,
     HeldBack,
+    Message,
     Note,
     Request,
     Resources,
     Timed,
     Trouble,
+    Tuned,
 )
 from goodput.errors import UsageError
 from goodput.report.compared_verdicts import ERROR
@@ -68,6 +70,7 @@ class Collected:
         held_back: of each case, what each process says of sizes that nobody named.
         cache_bytes: of the device's last cache; 0 where that is not known.
         flush_bytes: written between two calls.
+        tuned: what Triton's tuners chose, in order.
     """
 
     calls: dict[Row, dict[int, Calls]] = field(default_factory=dict)
@@ -81,28 +84,47 @@ class Collected:
     held_back: dict[int, list[HeldBack]] = field(default_factory=dict)
     cache_bytes: int = 0
     flush_bytes: int = 0
+    tuned: list[Tuned] = field(default_factory=list)
 
     def take(self, outcome: Outcome, number: int) -> None:
         """Takes in what one process said; `number` is that of the sample."""
         for answer in outcome.answers:
-            row = answer.case, answer.entry
-            if isinstance(answer, Trouble):
-                self.troubles.setdefault(row, answer)
-            elif isinstance(answer, Checked):
-                self.checked[row] = answer
-            elif isinstance(answer, HeldBack):
-                self.held_back.setdefault(answer.case, []).append(answer)
-            elif isinstance(answer, Note):
-                self.notes[answer.text] = None
-            elif isinstance(answer, Counted):
-                self.counts[row] = answer
-            elif isinstance(answer, Resources):
-                known = self.resources.setdefault(row, [])
-                known += [answer] if answer not in known else []
+            if isinstance(answer, Timed):
+                self._timed(answer, number)
+            elif isinstance(answer, Tuned):
+                self._tuned(answer)
             elif isinstance(answer, End):
                 self.versions |= answer.versions
-            elif isinstance(answer, Timed):
-                self._timed(answer, number)
+            else:
+                self._told(answer)
+
+    def _told(self, answer: Message) -> None:
+        row = answer.case, answer.entry
+        if isinstance(answer, Trouble):
+            self.troubles.setdefault(row, answer)
+        elif isinstance(answer, Checked):
+            self.checked[row] = answer
+        elif isinstance(answer, HeldBack):
+            self.held_back.setdefault(answer.case, []).append(answer)
+        elif isinstance(answer, Note):
+            self.notes[answer.text] = None
+        elif isinstance(answer, Counted):
+            self.counts[row] = answer
+        elif isinstance(answer, Resources):
+            known = self.resources.setdefault(row, [])
+            known += [answer] if answer not in known else []
+
+    def _tuned(self, answer: Tuned) -> None:
+        self.tuned.append(answer)
+        if not answer.carried:
+            what = f"what {answer.choice.kernel} is tuned for ({answer.choice.key})"
+            told = f"{answer.entry}: {what} is no plain value: each process tunes it anew"
+            self.notes[told] = None
+
+    def tuning_seconds(self, row: Row) -> float | None:
+        """What the tuning of a row took, in all processes; None where nothing was tuned."""
+        found = [one.seconds for one in self.tuned if (one.case, one.entry) == row]
+        return sum(found) if found else None
 
     def _timed(self, answer: Timed, number: int) -> None:
         self.device = answer.device
@@ -246,6 +268,7 @@ class Experiment:
                 check=number == 0 or task != "sample",
                 bound=dict(bound),
                 architectures=self.plan.targets,
+                choices=tuple(one.choice for one in self.collected.tuned if one.carried),
             )
             outcome = outcome_of(request, self.plan.timeout_seconds, self._shown(words))
             self.collected.take(outcome, number)

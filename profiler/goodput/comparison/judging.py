@@ -304,6 +304,7 @@ def _row(plan: Plan, collected: Collected, case: _Judged, entry: str, share: flo
         error=checked.error if checked else None,
         deterministic=checked.deterministic if checked else None,
         first_seconds=median(firsts) if firsts else None,
+        tuning_seconds=collected.tuning_seconds((place, entry)),
         peak_bytes=checked.peak_bytes if checked else None,
         same_operators=bool(own and theirs and entry != reference)
         and own is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from goodput.comparison.checks import DEGENERATE, Examination, Truths, native_error
@@ -16,6 +17,7 @@ from goodput.comparison.heldback import tried
 from goodput.comparison.problem import Frameworks, Problem
 from goodput.comparison.timing import Session
 from goodput.comparison.trust import LEVELS, Trust
+from goodput.comparison.tuning import first_call
 from goodput.comparison.watching import SecondClock, clock_faults
 from goodput.comparison.wire import Checked, HeldBack, Request, Timed, Wire
 from goodput.measure.anchored import ANCHOR
@@ -97,9 +99,10 @@ class Sample:
             self._at("the first call", entry)
             try:
                 arguments = self.problem.arguments(entry, values)
+                call = partial(self.problem.run, entry, values, arguments)
                 start = clock.now()
-                self.problem.run(entry, values, arguments)
-                self._first[entry] = clock.now() - start
+                tuning = first_call(self.wire, self.place, entry, self.request.choices, call)
+                self._first[entry] = clock.now() - start - tuning
                 self._clocks(entry)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
                 if entry == self.study.reference:

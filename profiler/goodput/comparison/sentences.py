@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from goodput.measure.exact import least_p
+from goodput.measure.families import ALPHA
 from goodput.report.compared import CaseResult, Comparison, Overall
+from goodput.report.compared_verdicts import FASTEST, SLOWER, TIE
 
 
 def sentence_of(comparison: Comparison) -> str:
@@ -18,6 +22,8 @@ def sentence_of(comparison: Comparison) -> str:
         return "nothing could be compared"
     over = f" over {len(cases)} cases" if len(cases) > 1 else ""
     always = _always(cases)
+    if not _provable(comparison):
+        return f"{comparison.processes} processes cannot tell any of them apart"
     if len(always) > 1:
         return _tied(comparison, always, over)
     whole = [one for one in comparison.overall if one.cases == comparison.overall[0].cases]
@@ -26,6 +32,15 @@ def sentence_of(comparison: Comparison) -> str:
     if best.variant == comparison.reference:
         return f"nothing is faster than the reference {best.variant}{over}{_elsewhere(cases, best)}"
     return f"{_ran(best)} the reference{over}{_elsewhere(cases, best)}"
+
+
+def _provable(comparison: Comparison) -> bool:
+    """Whether so few processes can prove any difference among all pairs of all cases."""
+    pairs = sum(
+        math.comb(sum(row.verdict in {FASTEST, TIE, SLOWER} for row in case.rows), 2)
+        for case in comparison.cases
+    )
+    return pairs == 0 or least_p(comparison.processes) * pairs <= ALPHA
 
 
 def _always(cases: Sequence[CaseResult]) -> tuple[str, ...]:

@@ -138,6 +138,36 @@ def float64_enabled(framework: str) -> AbstractContextManager[Any]:
     return context
 
 
+class Chosen(Protocol):
+    """What a tuner of Triton's chose, as text: see `triton_tuned.Choice`."""
+
+    @property
+    def kernel(self) -> str:
+        """The tuned function."""
+
+    @property
+    def key(self) -> str:
+        """What it was chosen for."""
+
+    @property
+    def config(self) -> str:
+        """The configuration."""
+
+
+def kernels_watched(given: Sequence[Chosen]) -> AbstractContextManager[Any]:
+    """A context in which launches of Triton kernels are seen; of nothing without Triton.
+
+    Its value is a `triton_tuned.Launches`, or None where the program has not imported Triton.
+    """
+    if "triton.runtime.autotuner" not in sys.modules:
+        return nullcontext()
+    from goodput.frontends import triton_tuned
+
+    choices = [triton_tuned.Choice(one.kernel, one.key, one.config) for one in given]
+    context: AbstractContextManager[Any] = triton_tuned.watched(choices)
+    return context
+
+
 def versions() -> dict[str, str]:
     """The versions of the frameworks that this process has loaded."""
     return {

@@ -38,6 +38,7 @@ def case_table(case: CaseResult, comparison: Comparison) -> Table:
         Column("roofline", tuple(_share(row.roofline) for row in rows), right=True, spare=2),
         Column("error", tuple(_error(row.error) for row in rows), right=True, spare=3),
         Column("first", tuple(_plain(row.first_seconds) for row in rows), right=True, spare=6),
+        Column("tuning", tuple(_plain(row.tuning_seconds) for row in rows), right=True, spare=7),
         Column("memory", tuple(_bytes(row.peak_bytes) for row in rows), right=True, spare=7),
     )
     notes = (*_needs(case), *_held_back(case), *_memory(rows, comparison), *_reasons(rows))
@@ -152,10 +153,23 @@ def resources_table(comparison: Comparison) -> Table:
         _right("spilled", [si(one.spilled_bytes, "B") for one in found]),
         _right("shared", [si(one.shared_bytes, "B") for one in found]),
         _right("matrix", [str(one.matrix_instructions) for one in found]),
+        *(_bounds(found) if comparison.targets else ()),
+    )
+    told = _least_of(comparison) if comparison.targets else (_AS_LAUNCHED,)
+    return Table("Triton kernels", filled(columns), told if found else ())
+
+
+_AS_LAUNCHED = (
+    "as they were launched; what a tuner chose in the first process was given to all others"
+)
+
+
+def _bounds(found: Sequence[KernelResources]) -> tuple[Column, ...]:
+    """What a launch needs of a chip that is not here."""
+    return (
         _right("at least", [_bound(one) for one in found]),
         Column("by", tuple(one.bound or UNKNOWN for one in found), spare=1),
     )
-    return Table("Triton kernels", filled(columns), _least_of(comparison) if found else ())
 
 
 def _bound(kernel: KernelResources) -> str:

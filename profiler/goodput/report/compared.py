@@ -22,7 +22,9 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class KernelResources:
-    """A Triton kernel compiled for a chip; bytes are of a thread (spilled) and a block (shared).
+    """A Triton kernel; bytes are of a thread (spilled) and a block (shared).
+
+    It was launched, or compiled for a chip that is not here, and then what it needs is known.
 
     Attributes:
         chip: the datasheet's row that its least time is of; "" where the architecture has none.
@@ -70,7 +72,8 @@ class VariantRow:
         roofline: ideal seconds over its seconds.
         error: root mean square error against float64, relative.
         deterministic: whether equal values gave equal bits.
-        first_seconds: of the first call, which compiles and tunes.
+        first_seconds: of the first call, which compiles; without its tuning.
+        tuning_seconds: of Triton's tuners, of all processes; None where nothing was tuned.
         peak_bytes: memory in use at most during a call, over what was in use before it.
         same_operators: whether it runs the operators of the reference.
         resources: of its Triton kernels.
@@ -88,6 +91,7 @@ class VariantRow:
     error: float | None = None
     deterministic: bool | None = None
     first_seconds: float | None = None
+    tuning_seconds: float | None = None
     peak_bytes: int | None = None
     ratios: tuple[float, ...] = ()
     same_operators: bool = False
