@@ -22,7 +22,7 @@ from goodput.gates.held import Held
 from goodput.gates.judge_measured import judgement_of
 from goodput.gates.observation import OperatorFigures, rounded
 from goodput.gates.observed_run import CaseRun
-from goodput.measure.anchored import share_of
+from goodput.measure.anchored import CPU, share_of
 from goodput.measure.statistics import median, quantile
 from goodput.report.verdicts import Tier, Verdict
 
@@ -34,7 +34,6 @@ OUTSIDE = "outside of operators"
 _PROFILED = 3
 """Processes a side whose operators are timed too, once their rounds are over."""
 _STEM = "useful_flops."
-_CPU = "cpu"
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -173,8 +172,9 @@ class Timing:
             name = "head" if place is self._sides.head else "base"
             timed = self._one(place, name)
             found[name] = values_of(timed, self._counts(name))
-            if timed.operators:
-                self._profiles[name].append(_whole(timed.operators, found[name]["step_seconds"]))
+            operators = timed.profile.operators
+            if operators:
+                self._profiles[name].append(_whole(operators, found[name]["step_seconds"]))
             if name == "head":
                 self.run = _of_device(self._case, self.run, timed)
         self._started += 1
@@ -231,6 +231,8 @@ def values_of(timed_case: TimedCase, counts: Mapping[str, float]) -> dict[str, f
     sheet = row_of(timed_case.device.name)
     if sheet is not None and modes and all(mode in sheet.flops_per_s for mode in modes):
         values["mfu"] = sum(f / sheet.flops_per_s[mode] for mode, f in modes.items()) / step
+    if timed_case.profile.launches is not None:
+        values["launches"] = timed_case.profile.launches
     return values
 
 
@@ -250,7 +252,7 @@ def _of_device(case: Case, run: CaseRun, timed_case: TimedCase) -> CaseRun:
         "name": device.name,
         "kind": device.kind,
         "units": device.units,
-        "memory_bytes": device.memory_bytes if device.kind != _CPU else 0,
+        "memory_bytes": device.memory_bytes if device.kind != CPU else 0,
         "anchor": timed_case.anchor,
     }
     return replace(run, device=identity, surroundings=timed_case.environment)

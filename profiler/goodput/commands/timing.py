@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from goodput.commands.operator_seconds import operator_seconds, seconds_by_operator
+from goodput.commands.step_profile import profile_of, profiled_step
 from goodput.errors import NotMeasuredError
 from goodput.frontends.timed_case import TimedCase, unprofiled
 from goodput.measure.clock import HostClock
@@ -62,7 +62,7 @@ def timed_call(
     """
     plan, clock = Plan(seconds=seconds), HostClock()
     framework = framework_of(call, inputs) or likely()
-    profiled = partial(operator_seconds, framework) if operators else unprofiled
+    profiled = partial(profiled_step, framework) if operators else unprofiled
     if framework == JAX:
         from goodput.frontends import jax_case
         from goodput.frontends.jax_count import Step as JaxStep
@@ -97,4 +97,4 @@ def timed_script(target: ScriptTarget, *, anchor: str, mode: str, seconds: float
         from goodput.frontends import torch_case
 
         timed = torch_case.anchored_script(recording.wall_seconds, mode, anchor, plan, clock)
-    return replace(timed, operators=seconds_by_operator(recording))
+    return replace(timed, profile=profile_of(recording))

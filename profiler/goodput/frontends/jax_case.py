@@ -42,7 +42,7 @@ def timed(
         anchor: `compute` or `memory`.
         plan: how long.
         clock: the host's.
-        profiled: tells the operators of the step, once the rounds are over.
+        profiled: tells where the step's seconds go, once the rounds are over.
     """
     function, arguments = called(step)
     arguments = jax.tree.map(_real, arguments)
@@ -62,7 +62,7 @@ def timed(
         take()
 
     rounds = interleaved(take, call, clock, plan, prepare)
-    return replace(_case(rounds, name, amount), operators=profiled(whole))
+    return replace(_case(rounds, name, amount), profile=profiled(whole))
 
 
 def called(step: Step) -> tuple[Callable[..., Any], Any]:

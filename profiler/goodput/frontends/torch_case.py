@@ -44,15 +44,15 @@ def timed(
         anchor: `compute` or `memory`.
         plan: how long.
         clock: the host's.
-        profiled: tells the operators of the step, once the rounds are over.
+        profiled: tells where the step's seconds go, once the rounds are over.
     """
     with mode_of(step):
         take = _settled(step)
         take()
         call, name, amount = _anchor(mode, anchor)
         rounds = interleaved(take, call, clock, plan)
-        operators = profiled(take)
-    return replace(_case(rounds, name, amount), operators=operators)
+        profile = profiled(take)
+    return replace(_case(rounds, name, amount), profile=profile)
 
 
 def anchored_script(

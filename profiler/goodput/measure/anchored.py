@@ -17,7 +17,8 @@ CONTENDED_SHARE = 0.1
 EXCLUSIVE_SHARE = 0.5
 """Calls of a device used alone are judged by their median."""
 
-_CPU = "cpu"
+CPU = "cpu"
+"""The kind of a device that is contended."""
 
 ANCHOR = "anchor"
 """The name of the anchor's calls among those of a process."""
@@ -25,7 +26,7 @@ ANCHOR = "anchor"
 
 def share_of(kind: str) -> float:
     """The share for a device of this kind."""
-    return CONTENDED_SHARE if kind == _CPU else EXCLUSIVE_SHARE
+    return CONTENDED_SHARE if kind == CPU else EXCLUSIVE_SHARE
 
 
 def anchored(

@@ -1,6 +1,7 @@
 """The measured tier with processes that are made up: who runs when, and what is kept of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from goodput.gates.held import Held
 from goodput.gates.judge_measured import results
 from goodput.gates.observation import METHOD, OperatorFigures
 from goodput.gates.observed_run import CaseRun
-from goodput.report.verdicts import Tier, Verdict
+from goodput.report.verdicts import CaseResult, Tier, Verdict
 
 
 class Processes:
@@ -43,7 +44,8 @@ class Processes:
         if request["operators"]:
             self.profiled.append(name)
             # All that a step takes more than 0.05 s is in its softmax.
-            timed["operators"] = {"aten::mm forward": 0.05, "aten::softmax forward": step - 0.05}
+            seconds = {"aten::mm forward": 0.05, "aten::softmax forward": step - 0.05}
+            timed["profile"] = {"operators": seconds, "launches": 118}
         return json.dumps({"timed": timed}).encode(), ""
 
 
@@ -78,6 +80,30 @@ def test_a_regression_is_confirmed_in_further_processes(monkeypatch) -> None:
     run = timed_run(processes, monkeypatch, base="base")
     assert len(run.again) == len(run.before_again) == looks.CONFIRMING
     assert len(processes.started) == 2 * (9 + 9)
+
+
+def test_launches_come_from_the_processes_that_recorded_the_device(monkeypatch) -> None:
+    run = timed_run(Processes({"head": 0.1}), monkeypatch)
+    told = [one.get("launches") for one in run.processes]
+    assert told == [118.0] * 3 + [None] * 6
+
+    def judged(**budget: float) -> CaseResult:
+        case = Case("gpt", tiers=(Tier.MEASURED,), budget=budget)
+        return results([Held(case, run, held_against(run, ""))])[0]
+
+    assert judged(launches=118).verdict is Verdict.PASS
+    broken = judged(launches=100)
+    assert broken.worst.sentence == "launches is 118, and at most 100 is allowed"
+
+
+def test_without_a_device_launches_are_not_known_and_that_is_said(monkeypatch) -> None:
+    run = timed_run(Processes({"head": 0.1}), monkeypatch)
+    unknown = ({name: v for name, v in one.items() if name != "launches"} for one in run.processes)
+    run = replace(run, processes=tuple(unknown))
+    case = Case("gpt", tiers=(Tier.MEASURED,), budget={"launches": 100})
+    (result,) = results([Held(case, run, held_against(run, ""))])
+    assert result.verdict is Verdict.INCOMPARABLE
+    assert result.worst.sentence.endswith("only a recording of a device tells it")
 
 
 def test_a_regression_names_the_operator_that_lost_the_most(monkeypatch) -> None:

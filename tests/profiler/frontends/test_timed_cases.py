@@ -42,8 +42,9 @@ def test_a_function_is_timed_beside_an_anchor(place, name, operator):
     pytest.importorskip(name.partition("_")[0])
     plan = {"anchor": "compute", "mode": "float32", "seconds": 0.0, "operators": True}
     timed = timed_target(f"{place}:{name}", (None, None), None, **plan)
-    assert any(one.startswith(operator) for one in timed.operators)
-    assert all(seconds >= 0 for seconds in timed.operators.values())
+    assert any(one.startswith(operator) for one in timed.profile.operators)
+    assert all(seconds >= 0 for seconds in timed.profile.operators.values())
+    assert timed.profile.launches is None  # no device was recorded
     assert len(timed.rounds.step) == len(timed.rounds.anchor) == 10
     assert timed.device.kind == "cpu"
     values = values_of(timed, {"useful_flops.float32": 512.0})
