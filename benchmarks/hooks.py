@@ -11,7 +11,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,14 +21,21 @@ from goodput.frontends.torch_program import TorchProgram
 from goodput.measure.clock import HostClock
 
 now = time.perf_counter
-UNTIMED, TIMED = 2, 3
-"""Steps after the hooks were switched, before the next switch."""
+UNTIMED = {"gpt": 2, "tiny": 20}
+TIMED = {"gpt": 3, "tiny": 10}
+"""Steps after the hooks were switched, before the next switch.
+
+A class that was just changed is slow to call: Python looks everything up anew, and its interpreter
+gets used to what it finds only after some dozens of calls. That belongs to the switch, of which a
+real run has one.
+"""
 
 
 class Training:
     """One of the scripts, step by step; it notes what each root call takes outside of `forward`."""
 
     def __init__(self, name: str) -> None:
+        self.untimed, self.timed = UNTIMED[name], TIMED[name]
         sys.path.insert(0, str(Path(__file__).resolve().parent / "models"))
         if name == "gpt":
             import gpt
@@ -104,11 +110,10 @@ def hook_seconds(watch: TorchProgram, program: Training, steps: int) -> float:
         for on in (True, False):
             if on:
                 switch(finder, on=True)
-            # A class that was just changed is slow to call: Python looks everything up anew.
-            for number in range(UNTIMED + TIMED):
+            for number in range(program.untimed + program.timed):
                 spent[0] = 0.0
                 program.step()
-                if number >= UNTIMED:
+                if number >= program.untimed:
                     around[on].append(program.around_forward[-1])
                     hooks.extend(spent * on)
             if on:
@@ -128,7 +133,7 @@ def switch(finder: object, *, on: bool) -> None:
         finder.remove()
 
 
-def alternated(watch: TorchProgram, step: Callable[[], None], rounds: int) -> dict[str, float]:
+def alternated(watch: TorchProgram, program: Training, rounds: int) -> dict[str, float]:
     """Return the 10th percentile of a step with the hooks on, off, and off once more.
 
     Two times off differ by noise alone: what on differs by is to be read beside it.
@@ -140,15 +145,15 @@ def alternated(watch: TorchProgram, step: Callable[[], None], rounds: int) -> di
     for _ in range(rounds):
         for mode in order.sample(list(found), k=len(found)):
             switch(watch._finder, on=mode == "on")
-            for _ in range(UNTIMED):
-                step()
-            for _ in range(TIMED):
+            for _ in range(program.untimed):
+                program.step()
+            for _ in range(program.timed):
                 began = now()
-                step()
+                program.step()
                 found[mode].append(now() - began)
             watch._finder.remove()
     # Every step with the hooks on was seen, and no other.
-    assert passes.seen - seen == (UNTIMED + TIMED) * rounds
+    assert passes.seen - seen == (program.untimed + program.timed) * rounds
     return {mode: tenth(times) for mode, times in found.items()}
 
 
@@ -157,8 +162,8 @@ def main() -> None:
     name = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         watch, program = in_wall_pass(name, folder)
-        hooks = hook_seconds(watch, program, steps=40 if name == "gpt" else 1000)
-        found = alternated(watch, program.step, rounds=40 if name == "gpt" else 800)
+        hooks = hook_seconds(watch, program, steps=40 if name == "gpt" else 500)
+        found = alternated(watch, program, rounds=40 if name == "gpt" else 150)
     print(json.dumps({"hooks": hooks, **found}))
 
 

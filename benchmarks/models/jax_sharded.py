@@ -21,6 +21,13 @@ Step = Callable[..., Any]
 BATCH, WIDTH = 64, 128
 INNER = 4 * WIDTH
 DEVICES = "devices"
+IN_FLIGHT = 8
+"""Steps that are started before one is waited for.
+
+Virtual devices of a CPU share a pool of as many threads. XLA lets 32 programs a device be under
+way, and starting one more holds a thread of that pool until another is done: with the other
+threads in a collective, which waits for the device that found no thread, that is never.
+"""
 
 
 def placed(mesh: Mesh, spec: P, *shape: int) -> jax.Array:
@@ -84,10 +91,12 @@ WAYS = {"data": data, "tensor": tensor, "pipeline": pipeline}
 
 
 def run(way: str, steps: int) -> None:
-    """Run so many steps, each on what the last one returned."""
+    """Run so many steps, each on what the last one returned; no more than `IN_FLIGHT` at once."""
     step, (first, *rest) = WAYS[way](Mesh(np.array(jax.devices()), (DEVICES,)))
-    for _ in range(steps):
+    for number in range(steps):
         first = step(first, *rest)
+        if number % IN_FLIGHT == IN_FLIGHT - 1:
+            jax.block_until_ready(first)
     jax.block_until_ready(first)
 
 

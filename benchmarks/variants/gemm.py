@@ -1,12 +1,20 @@
-# ruff: noqa: ANN001, ANN201, PLR0913, PLR0917 - the arguments of a Triton kernel
-"""Matrix products: torch eager and compiled, JAX, a split K, and Triton where there is a device."""
+# ruff: noqa: ANN001, ANN201, ANN202, PLR0913, PLR0917 - the arguments of a Triton kernel
+"""Matrix products: torch eager and compiled, JAX, Pallas, a split K, and Triton on a device.
+
+Forward alone: a backward pass is two more products. One of the Triton variants is tuned, and one
+spills registers, as `--target sm_90` shows without a GPU.
+"""
 
 import jax
+import jax.numpy as jnp
 import torch
+from jax.experimental import pallas
 
 import goodput
 
 HAS_DEVICE = torch.cuda.is_available()
+INTERPRETED = jax.default_backend() == "cpu"
+TILE = 128
 
 
 def make_inputs(M: int, N: int, K: int, dtype: str) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: N803 - the names of the trade
@@ -45,6 +53,29 @@ def compiled(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 @jax.jit
 def xla(a: jax.Array, b: jax.Array) -> jax.Array:
     return a @ b
+
+
+def _tile(a_block, b_block, c_block):
+    product = jnp.dot(a_block[...], b_block[...], preferred_element_type=jnp.float32)
+    c_block[...] = product.astype(c_block.dtype)
+
+
+@goodput.variant("gemm", name="pallas")
+@jax.jit
+def pallas_tiles(a: jax.Array, b: jax.Array) -> jax.Array:
+    """A tile of the result a program, which takes whole rows of `a` and columns of `b`."""
+    (m, k), n = a.shape, b.shape[1]
+    return pallas.pallas_call(
+        _tile,
+        out_shape=jax.ShapeDtypeStruct((m, n), a.dtype),
+        grid=(pallas.cdiv(m, TILE), pallas.cdiv(n, TILE)),
+        in_specs=[
+            pallas.BlockSpec((TILE, k), lambda row, _: (row, 0)),
+            pallas.BlockSpec((k, TILE), lambda _, column: (0, column)),
+        ],
+        out_specs=pallas.BlockSpec((TILE, TILE), lambda row, column: (row, column)),
+        interpret=INTERPRETED,
+    )(a, b)
 
 
 try:
@@ -95,6 +126,26 @@ if triton is not None:
     def triton_spilling(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """A tile of 128 x 256 on four warps: too much for their registers."""
         return _tiled(a, b, (128, 256, 32), 4)
+
+    _sizes = ((64, 64, 4), (128, 64, 4), (128, 128, 8))
+    tuned_kernel = triton.autotune(
+        [
+            triton.Config({"block_m": m, "block_n": n, "block_k": 32}, num_warps=warps)
+            for m, n, warps in _sizes
+        ],
+        key=["m", "n", "k"],
+    )(gemm_kernel)
+
+    @goodput.variant("gemm")
+    def triton_tuned(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        (m, k), n = a.shape, b.shape[1]
+        out = torch.empty(m, n, dtype=a.dtype, device=a.device)
+
+        def grid(chosen: dict[str, int]) -> tuple[int, int]:
+            return triton.cdiv(m, chosen["block_m"]), triton.cdiv(n, chosen["block_n"])
+
+        tuned_kernel[grid](a, b, out, m, n, k)
+        return out
 
 
 goodput.cases(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from goodput.commands.case_runs import Site, counted, modelled, scratch_folder
-from goodput.commands.references import Reference, reference
+from goodput.commands.references import Reference, stored_reference
 from goodput.errors import GoodputError, UsageError
 from goodput.gates import declarations, run_file
-from goodput.gates.baselines import PROOFS, Baseline
 from goodput.gates.declarations import Case, Gates
+from goodput.gates.held import Held
 from goodput.gates.judge import failed, judged
 from goodput.gates.looks import ALPHA
 from goodput.gates.observed_run import CaseRun
-from goodput.gates.work_tree import commit_of
 from goodput.report.verdicts import CaseResult, CheckReport, Tier
 
 
@@ -52,25 +50,46 @@ def checked(
     """
     gates = declarations.found_from(Path.cwd())
     wanted = _wanted(gates, choice)
-    with scratch_folder() as folder, reference(gates, against, folder) as held:
-        if stored is not None:
-            if held.place is not None:
-                raise UsageError("a stored run is held against a file or the baselines, not a ref")
-            runs = _stored(wanted, stored)
-        else:
-            runs = _run_all(gates, wanted, held, folder)
-            runs = [_again(run, against) for run in runs] if against else runs
-        results = _judged_all(wanted, runs, held)
-    report = CheckReport(
-        tuple(results),
+    if stored is not None:
+        held = stored_reference(gates, against)
+        if held is None:
+            raise UsageError("a stored run is held against a file or the baselines, not a ref")
+        kept = run_file.load(stored)
+        runs, missing = _stored(wanted, kept.runs)
+        report = _report(choice, wanted, runs, held, kept.commit)
+        told = (f"{stored} holds nothing of {', '.join(missing)}",) if missing else ()
+        return replace(report, warnings=(*report.warnings, *told)), tuple(runs)
+    # What is stored is judged at once: what runs programs is loaded where one is run.
+    from goodput.commands.case_tiers import ran
+
+    with ran(gates, wanted, against) as (found, held, commit):
+        runs = [_again(run, against) for run in found] if against else list(found)
+        return _report(choice, wanted, runs, held, commit), tuple(runs)
+
+
+def _report(
+    choice: Choice,
+    wanted: Sequence[Wanted],
+    runs: Sequence[CaseRun],
+    held: Reference,
+    commit: str,
+) -> CheckReport:
+    results = tuple(_judged_all(wanted, runs, held))
+    return CheckReport(
+        results,
         against=held.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=commit_of(gates.root),
+        commit=commit,
         warnings=held.notes,
         fail_on_inconclusive=choice.fail_on_inconclusive,
-        expected_false_alarms=ALPHA if any(run.tier is Tier.MEASURED for run in runs) else 0.0,
+        expected_false_alarms=ALPHA if any(map(_is_by_chance, results)) else 0.0,
     )
-    return report, tuple(runs)
+
+
+def _is_by_chance(result: CaseResult) -> bool:
+    """Whether times were held against others, which chance can make look worse."""
+    compared = any(finding.before is not None for finding in result.findings)
+    return result.tier is Tier.MEASURED and compared
 
 
 def recorded(report: CheckReport, runs: Sequence[CaseRun]) -> CheckReport:
@@ -85,10 +104,11 @@ def recorded(report: CheckReport, runs: Sequence[CaseRun]) -> CheckReport:
     return report
 
 
-_Wanted: TypeAlias = tuple[Case, Tier]
+Wanted: TypeAlias = tuple[Case, Tier]
+"""A case in one of its tiers."""
 
 
-def _wanted(gates: Gates, choice: Choice) -> list[_Wanted]:
+def _wanted(gates: Gates, choice: Choice) -> list[Wanted]:
     declarations.check_named(gates, choice.cases)
     tiers = [Tier(text) for text in choice.tiers]
     return [
@@ -105,84 +125,23 @@ def _again(run: CaseRun, against: str) -> CaseRun:
     return replace(run, reproduce=f"{run.reproduce} --against {against}")
 
 
-def _stored(wanted: Sequence[_Wanted], path: Path) -> list[CaseRun]:
-    kept = {(run.case, run.tier): run for run in run_file.load(path).runs}
-    found = [kept.get((case.name, tier)) for case, tier in wanted]
-    return [run for run in found if run is not None]
-
-
-def _run_all(
-    gates: Gates, wanted: Sequence[_Wanted], held: Reference, folder: Path
-) -> list[CaseRun]:
-    """What fresh processes see, case by case; the counts of one serve all of its tiers."""
-    place = Site(gates.root, commit_of(gates.root))
-    family = sum(tier is Tier.MEASURED for _, tier in wanted)
-    runs: list[CaseRun] = []
-    for case in dict.fromkeys(case.name for case, _ in wanted):
-        own = next(each for each, _ in wanted if each.name == case)
-        tiers = [tier for each, tier in wanted if each.name == case]
-        runs += _runs(own, tiers, held, _Here(place, folder / case, family))
-    return runs
-
-
-@dataclass(frozen=True, slots=True)
-class _Here:
-    """Where a case runs, what it leaves behind, and how many cases are timed."""
-
-    place: Site
-    folder: Path
-    family: int
-
-
-def _runs(case: Case, tiers: Sequence[Tier], held: Reference, here: _Here) -> Iterator[CaseRun]:
-    if case.compare:
-        yield _compared(case, held, here)
-        return
-    baseline, base_counts = held.exact(case, here.folder)
-    proofs = PROOFS if Tier.EXACT in tiers else 1
-    counts = counted(case, here.place, here.folder / "counts", baseline, proofs)
-    if Tier.EXACT in tiers:
-        yield counts.run
-    if Tier.MODELLED in tiers:
-        yield modelled(case, counts, here.place.root)
-    if Tier.MEASURED in tiers:
-        from goodput.commands.timed_runs import Sides, timed  # its statistics need numpy
-
-        base = held.place if base_counts is not None else None
-        sides = Sides(here.place, base, counts, base_counts)
-
-        def on(run: CaseRun) -> Baseline | None:
-            return None if base is not None else _readable(held, run)
-
-        yield timed(case, sides, here.folder / "times", on, here.family)
-
-
-def _compared(case: Case, held: Reference, here: _Here) -> CaseRun:
-    from goodput.commands import compared_runs  # its statistics need numpy
-
-    sides = compared_runs.Sides(here.place, held.place)
-
-    def on(run: CaseRun) -> Baseline | None:
-        return None if held.place is not None else _readable(held, run)
-
-    return compared_runs.compared(case, sides, on)
-
-
-def _readable(held: Reference, run: CaseRun) -> Baseline | None:
-    """What a run is held against, where it can be read: its fault is told when it is judged."""
-    try:
-        return held.of(run)
-    except GoodputError:
-        return None
+def _stored(
+    wanted: Sequence[Wanted], runs: Sequence[CaseRun]
+) -> tuple[list[CaseRun], tuple[str, ...]]:
+    """The runs of what is wanted, and what of it was not run."""
+    kept = {(run.case, run.tier): run for run in runs}
+    found = [kept[case.name, tier] for case, tier in wanted if (case.name, tier) in kept]
+    missing = [f"{case.name}, {tier}" for case, tier in wanted if (case.name, tier) not in kept]
+    return found, tuple(missing)
 
 
 def _judged_all(
-    wanted: Sequence[_Wanted], runs: Sequence[CaseRun], held: Reference
+    wanted: Sequence[Wanted], runs: Sequence[CaseRun], held: Reference
 ) -> list[CaseResult]:
     """A result a run; timed cases are judged together."""
     cases = {case.name: case for case, _ in wanted}
     found: dict[int, CaseResult] = {}
-    together: dict[int, tuple[Case, CaseRun, Baseline | None]] = {}
+    together: dict[int, Held] = {}
     for number, run in enumerate(runs):
         case = cases[run.case]
         try:
@@ -190,14 +149,14 @@ def _judged_all(
         except GoodputError as error:
             found[number] = failed(case.name, run.tier, str(error), error.exit_code, run.reproduce)
             continue
+        missing = held.why_not(case.name)
         if run.tier is Tier.MEASURED:
-            together[number] = case, run, baseline
+            together[number] = Held(case, run, baseline, missing)
         else:
-            found[number] = judged(run, baseline, case.budget, held.why_not(case.name))
+            found[number] = judged(run, baseline, case.budget, missing)
     if together:
-        from goodput.gates.held import Held
         from goodput.gates.judge_measured import results  # its statistics need numpy
 
-        timed = results([Held(*one) for one in together.values()])
+        timed = results(tuple(together.values()))
         found |= dict(zip(together, timed, strict=True))
     return [found[number] for number in sorted(found)]

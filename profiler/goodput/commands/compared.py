@@ -169,6 +169,7 @@ def _plan(place: Place, study: Described, choice: Choice) -> Plan | None:
         trust=choice.trust,
         seed=secrets.randbits(62) if choice.seed is None else choice.seed,
         timeout_seconds=choice.timeout_seconds,
+        targets=choice.targets,
     )
 
 
@@ -184,10 +185,11 @@ def _measured(plan: Plan, choice: Choice, show: Progress) -> Comparison:
     experiment = Experiment(plan, show)
     fault = _undeclared(plan)
     if fault:
+        experiment.collected.refuse(fault)
         return replace(judged(plan, experiment.collected), warnings=(fault,))
     if choice.targets:
         experiment.count()
-        experiment.compile_for(choice.targets)
+        experiment.compile_for_targets()
         return judged(plan, experiment.collected)
     experiment.count()
     capacity = _roofs(experiment, choice, show)

@@ -19,6 +19,7 @@ from goodput.gates.held import Held
 from goodput.gates.judge_compared import judgements
 from goodput.gates.observed_run import CaseRun, Compared
 from goodput.report.compared import Comparison, VariantRow
+from goodput.report.compared_verdicts import ERROR, UNTRUSTWORTHY
 from goodput.report.verdicts import Tier, Verdict
 
 METHOD = "goodput.compared/1"
@@ -62,15 +63,55 @@ def compared(
 def _held(
     case: Case, sides: Sides, run: CaseRun, baseline_of: Callable[[CaseRun], Baseline | None]
 ) -> CaseRun:
-    run = of_comparisons(case, run, _compared(case, sides.head, None))
-    if sides.base is not None:
-        there = of_comparisons(case, run, _compared(case, sides.base, None))
-        run = replace(run, before=there.processes, before_counts=there.counts)
-    found = judgements(Held(case, run, baseline_of(run)))
+    """Comparisons until each ratio is decided; what became slower is compared again, too.
+
+    The sides take turns in who is first. A ratio needs no turns with other cases: its reference
+    ran in the same processes.
+    """
+    wanted: int | None = None
+    while True:
+        run = _both(case, sides, run, wanted)
+        found = judgements(Held(case, run, baseline_of(run)))
+        made = len(run.processes)
+        further = looks.next_look(made)
+        if further is None or all(one.decided for one in found.values()):
+            break
+        wanted = further - made
     if any(one.verdict is Verdict.REGRESSED for one in found.values()):
         again = _compared(case, sides.head, looks.CONFIRMING)
         run = replace(run, again=_processes(again))
     return run
+
+
+def _both(case: Case, sides: Sides, run: CaseRun, processes: int | None) -> CaseRun:
+    """The run with further processes of both sides; `None` are as many as a proof needs."""
+
+    def head(run: CaseRun) -> CaseRun:
+        return further(run, of_comparisons(case, run, _compared(case, sides.head, processes)))
+
+    def base(run: CaseRun) -> CaseRun:
+        if sides.base is None:
+            return run
+        there = of_comparisons(case, run, _compared(case, sides.base, processes))
+        return replace(run, before=(*run.before, *there.processes), before_counts=there.counts)
+
+    return base(head(run)) if processes is None else head(base(run))
+
+
+def further(run: CaseRun, more: CaseRun) -> CaseRun:
+    """The run with the processes of another comparison of it.
+
+    What either of them found wrong with a variant is wrong with it.
+    """
+    wrong = {n: one for n, one in run.variants.items() if one.verdict in {ERROR, *UNTRUSTWORTHY}}
+    return replace(
+        more,
+        processes=(*run.processes, *more.processes),
+        variants={**more.variants, **wrong},
+        before=run.before,
+        before_counts=run.before_counts,
+        notes=tuple(dict.fromkeys((*run.notes, *more.notes))),
+    )
 
 
 def _compared(case: Case, site: Site, processes: int | None) -> tuple[Comparison, ...]:

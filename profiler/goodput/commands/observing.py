@@ -34,6 +34,7 @@ class Request(msgspec.Struct, frozen=True):
         anchor: `compute` or `memory`: the case is timed beside it; "": it is counted.
         mode: math mode of most of its products.
         seconds: measured time of one process, about.
+        operators: whether its operators are timed too, under a profiler, after that.
     """
 
     target: str = ""
@@ -45,6 +46,7 @@ class Request(msgspec.Struct, frozen=True):
     anchor: str = ""
     mode: str = "float32"
     seconds: float = 3.0
+    operators: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,15 @@ def _counted(request: Request, folder: Path) -> dict[str, object]:
 def _timed(request: Request) -> dict[str, object]:
     from goodput.commands.timing import timed_script, timed_target
 
-    plan = {"anchor": request.anchor, "mode": request.mode, "seconds": request.seconds}
+    plan: dict[str, object] = {
+        "anchor": request.anchor,
+        "mode": request.mode,
+        "seconds": request.seconds,
+    }
     if request.script:
         return {"timed": timed_script(_script(request), **plan)}  # type: ignore[arg-type]  # by name
     sizes = request.batch, request.seq
+    plan["operators"] = request.operators
     return {"timed": timed_target(request.target, sizes, request.train, **plan)}  # type: ignore[arg-type]  # by name
 
 

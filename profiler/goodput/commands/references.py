@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from goodput.commands.case_runs import CountedRun, Site, counted, modelled
 from goodput.errors import GoodputError, UsageError
 from goodput.gates import baselines, run_file
 from goodput.gates.baselines import Baseline
 from goodput.gates.blessing import held_against
 from goodput.gates.declarations import Case, Gates
 from goodput.gates.observed_run import CaseRun
-from goodput.gates.trees import merge_base
 from goodput.report.verdicts import Tier
 
-_SHORT = 12
+if TYPE_CHECKING:
+    from goodput.commands.case_runs import CountedRun, Site
 
 
 class Reference(Protocol):
@@ -133,51 +132,6 @@ class StoredRun:
         return ()
 
 
-@dataclass(slots=True)
-class MergeBase:
-    """The files of the merge base, where the cases run too, in turns with the work tree's."""
-
-    ref: str
-    tree: Site
-    root: Path
-    notes: tuple[str, ...] = ()
-    _counts: dict[str, CountedRun] = field(default_factory=dict)
-    _cases: dict[str, Case] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The ref, and the commit."""
-        return f"the merge base with {self.ref}, {self.tree.commit[:_SHORT]}"
-
-    @property
-    def place(self) -> Site | None:
-        """Its files."""
-        return self.tree
-
-    def exact(self, case: Case, folder: Path) -> tuple[Baseline | None, CountedRun | None]:
-        """The counts of a case there, counted now."""
-        found = counted(case, self.tree, folder / "base", None, proofs=1)
-        self._counts[case.name], self._cases[case.name] = found, case
-        if found.run.error:
-            return None, None
-        return held_against(found.run, self.tree.commit), found
-
-    def of(self, run: CaseRun) -> Baseline | None:
-        """What a run's case comes to there."""
-        found = self._counts.get(run.case)
-        if found is None or found.run.error or run.tier is Tier.MEASURED:
-            return None
-        if run.tier is Tier.EXACT:
-            return held_against(found.run, self.tree.commit)
-        there = modelled(self._cases[run.case], found, self.root)
-        return None if there.error else held_against(there, self.tree.commit)
-
-    def why_not(self, case: str) -> str:
-        """Why a case cannot be held against it; "" where it can."""
-        found = self._counts.get(case)
-        return f"at {self.name}: {found.run.error}" if found and found.run.error else ""
-
-
 @contextmanager
 def reference(gates: Gates, against: str | None, scratch: Path) -> Iterator[Reference]:
     """What `--against` names: a file of a run, or a ref; without it, the blessed baselines.
@@ -185,14 +139,30 @@ def reference(gates: Gates, against: str | None, scratch: Path) -> Iterator[Refe
     Raises:
         UsageError: it names neither.
     """
-    if against is None:
-        yield Blessed(gates.baselines)
+    kept = stored_reference(gates, against)
+    if kept is not None:
+        yield kept
         return
+    # Reading stored files is to start at once: what runs git and processes is loaded here.
+    from goodput.commands.case_runs import Site
+    from goodput.commands.merge_base import MergeBase
+    from goodput.gates.trees import merge_base
+
+    with merge_base(gates.root, str(against), scratch) as tree:
+        yield MergeBase(str(against), Site(tree.root, tree.commit), gates.root, tree.notes)
+
+
+def stored_reference(gates: Gates, against: str | None) -> Reference | None:
+    """What was stored before: the blessed baselines, or the run in a file; None of a ref.
+
+    Raises:
+        UsageError: there is no such file, or it is no run.
+    """
+    if against is None:
+        return Blessed(gates.baselines)
     if Path(against).is_file():
         kept = run_file.load(Path(against))
-        yield StoredRun(Path(against), kept.runs, kept.commit)
-        return
+        return StoredRun(Path(against), kept.runs, kept.commit)
     if against.endswith(".json"):
         raise UsageError(f"--against: there is no file {against}")
-    with merge_base(gates.root, against, scratch) as tree:
-        yield MergeBase(against, Site(tree.root, tree.commit), gates.root, tree.notes)
+    return None

@@ -8,42 +8,66 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import msgspec
 
+from goodput.comparison.faults import said
 from goodput.comparison.problem import Frameworks, Problem
 from goodput.comparison.trees import leaves
-from goodput.comparison.wire import Counted, Request, Resources, Wire, opened
+from goodput.comparison.tuning import first_call
+from goodput.comparison.wire import Chosen, Counted, Memory, Request, Resources, Wire, opened
 from goodput.comparison.worker import Worker
-from goodput.errors import GoodputError, typed_line
-from goodput.frontends.host_device import cpu_identity
 from goodput.recording.counting import of_call
 from goodput.recording.frameworks import framework_of
 from goodput.trace.recording import WorkPass
 
 _RECOMPUTE = "recompute"
-_CACHES = 2
-"""A flush writes this many times what the last cache holds."""
+_WATCHED_CALLS = 3
 
 
-def count(wire: Wire, place: int, entry: str, problem: Problem) -> None:
-    """Counts one call of `entry`, and says what it needs."""
+def count(
+    choices: tuple[Chosen, ...], wire: Wire, place: int, entry: str, problem: Problem
+) -> None:
+    """Counts one call of `entry`, and says what it needs; it is the first one, which tunes."""
     try:
         values = problem.values(1)
         arguments = problem.arguments(entry, values)
-        outputs = problem.run(entry, values, problem.arguments(entry, values))
+        first_call(wire, place, entry, choices, partial(problem.run, entry, values, arguments))
+        outputs = _peak(wire, place, entry, problem, values)
+        arguments = problem.arguments(entry, values)
         recording = of_call(problem.call(entry, values), arguments)
-    except GoodputError as error:
-        wire.note(f"{entry} is not counted: {error}")
-        return
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
-        wire.note(f"{entry} is not counted: {typed_line(error)}")
+        wire.note(f"{entry} is not counted: {said(error)}")
         return
     if recording.work is None or recording.work.failure:
         wire.note(f"{entry} is not counted: {recording.work.failure if recording.work else ''}")
         return
     moved = sum(int(getattr(leaf, "nbytes", 0)) for leaf in leaves([arguments, outputs]))
     wire.say(counted(wire.nonce, place, entry, recording.work, moved))
+
+
+def _peak(
+    wire: Wire, place: int, entry: str, problem: Problem, values: tuple[Any, ...]
+) -> list[Any]:
+    """Says what memory a call takes at most, and returns what it gave.
+
+    All of it is held: what an earlier call frees while a later one runs would be missed.
+    """
+    home = problem.home(entry, values)
+    held: list[Any] = []
+    peaks = []
+    for _ in range(_WATCHED_CALLS):
+        arguments = problem.arguments(entry, values)
+        home.wait(arguments)
+        held.append(arguments)
+        home.forget_peak()
+        held.append(problem.run(entry, values, arguments))
+        peaks.append(home.peak_bytes())
+    known = [peak for peak in peaks if peak is not None]
+    if known:  # what else the process does can only add to it
+        wire.say(Memory(nonce=wire.nonce, case=place, entry=entry, peak_bytes=min(known)))
+    return held[-1:]
 
 
 def counted(nonce: str, place: int, entry: str, work: WorkPass, moved: int) -> Counted:
@@ -92,24 +116,29 @@ def compile_for(
 
         found = compiled_for(lambda: call(*arguments), architectures)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
-        said = str(error) if isinstance(error, GoodputError) else typed_line(error)
-        wire.note(f"{entry} is not compiled: {said}")
+        _not_compiled(wire, place, entry, f"is not compiled: {said(error)}")
         return
     for one in found:
         fields = {name: getattr(one, name) for name in one.__dataclass_fields__}
         wire.say(Resources(nonce=wire.nonce, case=place, entry=entry, **fields))
     if not found:
-        wire.note(f"{entry} launches no Triton kernel")
+        _not_compiled(wire, place, entry, "launches no Triton kernel")
+
+
+def _not_compiled(wire: Wire, place: int, entry: str, text: str) -> None:
+    """Says it in the row, and among the warnings: `--target` shows no rows of times."""
+    wire.note(f"{entry} {text}")
+    wire.trouble(f"it {text}", place, entry)
 
 
 def main() -> None:
     """Answers one request."""
     stream = opened(int(sys.argv[1]))
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
-    cache = cpu_identity().last_level_cache_bytes
-    frameworks = Frameworks(framework_of, _CACHES * cache)
+    frameworks = Frameworks(framework_of)
     compiling = partial(compile_for, request.architectures)
-    Worker(request, Wire(stream, request.nonce), frameworks, count, compiling).run()
+    counting = partial(count, request.choices)
+    Worker(request, Wire(stream, request.nonce), frameworks, counting, compiling).run()
 
 
 if __name__ == "__main__":

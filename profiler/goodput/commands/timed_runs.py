@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,16 +20,20 @@ from goodput.gates.baselines import Baseline
 from goodput.gates.declarations import Case
 from goodput.gates.held import Held
 from goodput.gates.judge_measured import judgement_of
+from goodput.gates.observation import OperatorFigures, rounded
 from goodput.gates.observed_run import CaseRun
-from goodput.measure.anchored import CONTENDED_SHARE, EXCLUSIVE_SHARE
-from goodput.measure.statistics import quantile
+from goodput.measure.anchored import CPU, share_of
+from goodput.measure.statistics import median, quantile
 from goodput.report.verdicts import Tier, Verdict
 
 METHOD = "goodput.measured/1"
 """The rule behind the measured figures."""
 
+OUTSIDE = "outside of operators"
+"""What of a step no operator ran in: waiting for data, Python, a host that does not keep up."""
+_PROFILED = 3
+"""Processes a side whose operators are timed too, once their rounds are over."""
 _STEM = "useful_flops."
-_CPU = "cpu"
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -53,124 +58,159 @@ class Sides:
     base_counts: CountedRun | None
 
 
-def timed(
-    case: Case,
-    sides: Sides,
-    folder: Path,
-    baseline_of: Callable[[CaseRun], Baseline | None],
-    family: int,
-) -> CaseRun:
-    """What fresh processes of a case take, 9 of them, then 15, then 25, until a verdict stands.
+def in_turns(timings: Sequence[Timing]) -> list[CaseRun]:
+    """What fresh processes take: 9 of each case, then 15, then 25, until its verdict stands.
 
-    A regression is held against further processes, which must show it too.
+    One process of each case and side follows another, so that a drift of the machine is common to
+    all. A regression is held against further processes, which must show it too.
+    """
+    for look, _ in looks.LOOKS:
+        going = [one for one in timings if not one.is_decided]
+        _fill(going, look)
+        for one in going:
+            one.judge(len(timings))
+    _fill([one for one in timings if one.is_to_be_confirmed], looks.CONFIRMING)
+    return [one.run for one in timings]
+
+
+def _fill(timings: Sequence[Timing], processes: int) -> None:
+    while short := [one for one in timings if one.made < processes]:
+        for one in short:
+            one.sample()
+
+
+class Timing:
+    """One case that is being timed, and what its processes said so far.
 
     Args:
         case: what is timed.
         sides: where.
         folder: for what the processes leave behind; its own.
         baseline_of: the stored baseline of a run, on its device.
-        family: cases that are timed in this check.
+
+    Attributes:
+        run: what is known so far; its `error` says why there is no more.
     """
-    started = time.monotonic()
-    run = replace(
-        sides.head_counts.run,
-        tier=Tier.MEASURED,
-        processes=(),
-        operators={},
-        places=(),
-        notes=(),
-        method=METHOD,
-        counts=sides.head_counts.run.agreed,
-        before_counts=sides.base_counts.run.agreed if sides.base_counts else {},
-        reproduce=reproduce(case, Tier.MEASURED),
-    )
-    if run.error:
-        return run
-    try:
-        run = _escalated(case, sides, folder, baseline_of, run, family)
-    except GoodputError as error:
-        run = replace(run, error=str(error), status=error.exit_code)
-    return replace(run, seconds=time.monotonic() - started)
 
-
-def _escalated(
-    case: Case,
-    sides: Sides,
-    folder: Path,
-    baseline_of: Callable[[CaseRun], Baseline | None],
-    run: CaseRun,
-    family: int,
-) -> CaseRun:
-    pairs = _Pairs(case, sides, folder)
-    look = looks.next_look(0)
-    while look is not None:
-        run = pairs.up_to(look, run)
-        held = Held(case, run, baseline_of(run))
-        found = judgement_of(held, family)
-        if found is None or found.decided:
-            break
-        look = looks.next_look(look)
-    else:
-        found = None
-    if found is not None and found.verdict is Verdict.REGRESSED:
-        run = pairs.again(looks.CONFIRMING, run)
-    return run
-
-
-class _Pairs:
-    """Runs processes of a case, those of two trees in turns, and keeps their figures."""
-
-    def __init__(self, case: Case, sides: Sides, folder: Path) -> None:
+    def __init__(
+        self,
+        case: Case,
+        sides: Sides,
+        folder: Path,
+        baseline_of: Callable[[CaseRun], Baseline | None],
+    ) -> None:
         self._case = case
         self._sides = sides
         self._folder = folder
-        self._made = 0
+        self._baseline_of = baseline_of
+        self._started = 0
+        self._profiles: dict[str, list[Mapping[str, float]]] = {"head": [], "base": []}
+        self._verdict: Verdict | None = None
+        self.run = replace(
+            sides.head_counts.run,
+            tier=Tier.MEASURED,
+            processes=(),
+            operators={},
+            places=(),
+            notes=(),
+            method=METHOD,
+            counts=sides.head_counts.run.agreed,
+            before_counts=sides.base_counts.run.agreed if sides.base_counts else {},
+            reproduce=reproduce(case, Tier.MEASURED),
+            seconds=0.0,
+        )
+        self.is_decided = bool(self.run.error)
 
-    def up_to(self, count: int, run: CaseRun) -> CaseRun:
-        """The run with `count` processes a side."""
-        while len(run.processes) < count:
-            run, now, then = self._pair(run)
-            before = (*run.before, then) if then is not None else ()
-            run = replace(run, processes=(*run.processes, now), before=before)
-        return run
+    @property
+    def is_to_be_confirmed(self) -> bool:
+        """Whether further processes are to show what these did."""
+        return self._verdict is Verdict.REGRESSED
 
-    def again(self, count: int, run: CaseRun) -> CaseRun:
-        """The run with `count` further processes a side."""
-        while len(run.again) < count:
-            run, now, then = self._pair(run)
-            before = (*run.before_again, then) if then is not None else ()
-            run = replace(run, again=(*run.again, now), before_again=before)
-        return run
+    @property
+    def made(self) -> float:
+        """Processes a side that count now; none are missing of a case that failed."""
+        if self.run.error:
+            return math.inf
+        return len(self.run.again if self.is_to_be_confirmed else self.run.processes)
 
-    def _pair(
-        self, run: CaseRun
-    ) -> tuple[CaseRun, Mapping[str, float], Mapping[str, float] | None]:
+    def judge(self, family: int) -> None:
+        """Decides whether more processes are needed; `family` cases are judged together."""
+        if self.run.error:
+            self.is_decided = True
+            return
+        found = judgement_of(Held(self._case, self.run, self._baseline_of(self.run)), family)
+        self.is_decided = found is None or found.decided
+        self._verdict = found.verdict if found is not None else None
+
+    def sample(self) -> None:
         """One process of each side, the first side being the other one each time."""
+        began = time.monotonic()
+        try:
+            now, then = self._pair()
+        except GoodputError as error:
+            self.run = replace(self.run, error=str(error), status=error.exit_code)
+            return
+        before = (then,) if then is not None else ()
+        run = self.run
+        if self.is_to_be_confirmed:
+            again = (*run.again, now), (*run.before_again, *before)
+            run = replace(run, again=again[0], before_again=again[1])
+        else:
+            run = replace(run, processes=(*run.processes, now), before=(*run.before, *before))
+        self.run = replace(
+            run,
+            operators=_middle(self._profiles["head"]),
+            before_operators=_middle(self._profiles["base"]),
+            seconds=run.seconds + time.monotonic() - began,
+        )
+
+    def _pair(self) -> tuple[Mapping[str, float], Mapping[str, float] | None]:
         base = self._sides.base
         places = [self._sides.head, *([base] if base is not None else [])]
         found = {}
-        for place in places if self._made % 2 else reversed(places):
-            case = self._one(place)
-            found[place.root] = values_of(case, run.counts)
-            if place is self._sides.head:
-                run = _of_device(self._case, run, case)
-        self._made += 1
-        then = found[base.root] if base is not None else None
-        return run, found[self._sides.head.root], then
+        for place in places if self._started % 2 else reversed(places):
+            name = "head" if place is self._sides.head else "base"
+            timed = self._one(place, name)
+            found[name] = values_of(timed, self._counts(name))
+            operators = timed.profile.operators
+            if operators:
+                self._profiles[name].append(_whole(operators, found[name]["step_seconds"]))
+            if name == "head":
+                self.run = _of_device(self._case, self.run, timed)
+        self._started += 1
+        return found["head"], found.get("base")
 
-    def _one(self, place: Site) -> TimedCase:
+    def _counts(self, name: str) -> Mapping[str, float]:
+        """The counts of a side: its useful FLOPs are its own."""
+        return self.run.before_counts if name == "base" else self.run.counts
+
+    def _one(self, place: Site, name: str) -> TimedCase:
         request = {
             **request_of(self._case),
             "anchor": self._case.anchor,
             "mode": mode_of(self._sides.head_counts.run.agreed),
+            "operators": len(self._profiles[name]) < _PROFILED,
         }
-        name = "head" if place is self._sides.head else "base"
-        folder = self._folder / f"{name}{self._made}"
-        content, said = answered(self._case, request, place, folder, self._made)
+        folder = self._folder / f"{name}{self._started}"
+        content, said = answered(self._case, request, place, folder, self._started)
         answer = msgspec.json.decode(content, type=_Answer)
         if answer.timed is None:
             raise NotMeasuredError(f"case {self._case.name}: {answer.error}{said}")
         return answer.timed
+
+
+def _whole(operators: Mapping[str, float], step_seconds: float) -> dict[str, float]:
+    """The operators, and what of the undisturbed step none of them ran in."""
+    return {**operators, OUTSIDE: max(0.0, step_seconds - sum(operators.values()))}
+
+
+def _middle(profiles: Sequence[Mapping[str, float]]) -> dict[str, OperatorFigures]:
+    """The median seconds of each operator; one that a process did not run took none of it."""
+    names = sorted({name for one in profiles for name in one})
+    return {
+        name: OperatorFigures(seconds=rounded(median([one.get(name, 0.0) for one in profiles])))
+        for name in names
+    }
 
 
 def mode_of(counts: Mapping[str, float]) -> str:
@@ -181,7 +221,7 @@ def mode_of(counts: Mapping[str, float]) -> str:
 
 def values_of(timed_case: TimedCase, counts: Mapping[str, float]) -> dict[str, float]:
     """The figures of one process."""
-    share = CONTENDED_SHARE if timed_case.device.kind == _CPU else EXCLUSIVE_SHARE
+    share = share_of(timed_case.device.kind)
     step = quantile(timed_case.rounds.step, share)
     rate = timed_case.amount / quantile(timed_case.rounds.anchor, share)
     values = {"cost": step * rate, "step_seconds": step, "anchor_flops_per_s": rate}
@@ -191,6 +231,8 @@ def values_of(timed_case: TimedCase, counts: Mapping[str, float]) -> dict[str, f
     sheet = row_of(timed_case.device.name)
     if sheet is not None and modes and all(mode in sheet.flops_per_s for mode in modes):
         values["mfu"] = sum(f / sheet.flops_per_s[mode] for mode, f in modes.items()) / step
+    if timed_case.profile.launches is not None:
+        values["launches"] = timed_case.profile.launches
     return values
 
 
@@ -210,7 +252,7 @@ def _of_device(case: Case, run: CaseRun, timed_case: TimedCase) -> CaseRun:
         "name": device.name,
         "kind": device.kind,
         "units": device.units,
-        "memory_bytes": device.memory_bytes if device.kind != _CPU else 0,
+        "memory_bytes": device.memory_bytes if device.kind != CPU else 0,
         "anchor": timed_case.anchor,
     }
     return replace(run, device=identity, surroundings=timed_case.environment)

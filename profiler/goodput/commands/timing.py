@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from goodput.commands.step_profile import profile_of, profiled_step
 from goodput.errors import NotMeasuredError
-from goodput.frontends.timed_case import TimedCase
+from goodput.frontends.timed_case import TimedCase, unprofiled
 from goodput.measure.clock import HostClock
 from goodput.measure.interleaved import Plan
 from goodput.recording import targets
@@ -25,6 +28,7 @@ def timed_target(
     anchor: str,
     mode: str,
     seconds: float,
+    operators: bool,
 ) -> TimedCase:
     """The rounds of what `goodput count` would count, run for real.
 
@@ -37,7 +41,9 @@ def timed_target(
         raise NotMeasuredError(f"{text} is a config: it can be counted and not timed")
     function = targets.function_of(target)
     call, inputs = targets.call(target, function, {"batch": sizes[0], "seq": sizes[1]})
-    return timed_call(call, inputs, train, anchor=anchor, mode=mode, seconds=seconds)
+    return timed_call(
+        call, inputs, train, anchor=anchor, mode=mode, seconds=seconds, operators=operators
+    )
 
 
 def timed_call(
@@ -48,18 +54,24 @@ def timed_call(
     anchor: str,
     mode: str,
     seconds: float = 3.0,
+    operators: bool = False,
 ) -> TimedCase:
-    """The rounds of `call(*inputs)`, each beside a call of the anchor."""
+    """The rounds of `call(*inputs)`, each beside a call of the anchor.
+
+    With `operators` some more steps run under a profiler, once the rounds are over.
+    """
     plan, clock = Plan(seconds=seconds), HostClock()
-    if (framework_of(call, inputs) or likely()) == JAX:
+    framework = framework_of(call, inputs) or likely()
+    profiled = partial(profiled_step, framework) if operators else unprofiled
+    if framework == JAX:
         from goodput.frontends import jax_case
         from goodput.frontends.jax_count import Step as JaxStep
 
-        return jax_case.timed(JaxStep(call, inputs, train), mode, anchor, plan, clock)
+        return jax_case.timed(JaxStep(call, inputs, train), mode, anchor, plan, clock, profiled)
     from goodput.frontends import torch_case
     from goodput.frontends.torch_count import Step
 
-    return torch_case.timed(Step(call, inputs, train), mode, anchor, plan, clock)
+    return torch_case.timed(Step(call, inputs, train), mode, anchor, plan, clock, profiled)
 
 
 def timed_script(target: ScriptTarget, *, anchor: str, mode: str, seconds: float) -> TimedCase:
@@ -80,7 +92,9 @@ def timed_script(target: ScriptTarget, *, anchor: str, mode: str, seconds: float
     if recording.trace.framework == JAX:
         from goodput.frontends import jax_case
 
-        return jax_case.anchored_script(recording.wall_seconds, mode, anchor, plan, clock)
-    from goodput.frontends import torch_case
+        timed = jax_case.anchored_script(recording.wall_seconds, mode, anchor, plan, clock)
+    else:
+        from goodput.frontends import torch_case
 
-    return torch_case.anchored_script(recording.wall_seconds, mode, anchor, plan, clock)
+        timed = torch_case.anchored_script(recording.wall_seconds, mode, anchor, plan, clock)
+    return replace(timed, profile=profile_of(recording))

@@ -17,11 +17,15 @@ from goodput.comparison.wire import (
     Counted,
     Described,
     End,
+    HeldBack,
+    Memory,
+    Message,
     Note,
     Request,
     Resources,
     Timed,
     Trouble,
+    Tuned,
 )
 from goodput.errors import UsageError
 from goodput.report.compared_verdicts import ERROR
@@ -64,6 +68,11 @@ class Collected:
         resources: of each row's Triton kernels.
         versions: of the frameworks.
         device: as the framework calls it.
+        held_back: of each case, what each process says of sizes that nobody named.
+        cache_bytes: of the device's last cache; 0 where that is not known.
+        flush_bytes: written between two calls.
+        tuned: what Triton's tuners chose, in order.
+        peak_bytes: that a call of each row takes at most.
     """
 
     calls: dict[Row, dict[int, Calls]] = field(default_factory=dict)
@@ -74,28 +83,57 @@ class Collected:
     resources: dict[Row, list[Resources]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     device: str = ""
+    held_back: dict[int, list[HeldBack]] = field(default_factory=dict)
+    cache_bytes: int = 0
+    flush_bytes: int = 0
+    tuned: list[Tuned] = field(default_factory=list)
+    peak_bytes: dict[Row, int] = field(default_factory=dict)
 
     def take(self, outcome: Outcome, number: int) -> None:
         """Takes in what one process said; `number` is that of the sample."""
         for answer in outcome.answers:
-            row = answer.case, answer.entry
-            if isinstance(answer, Trouble):
-                self.troubles.setdefault(row, answer)
-            elif isinstance(answer, Checked):
-                self.checked[row] = answer
-            elif isinstance(answer, Note):
-                self.notes[answer.text] = None
-            elif isinstance(answer, Counted):
-                self.counts[row] = answer
-            elif isinstance(answer, Resources):
-                self.resources.setdefault(row, []).append(answer)
+            if isinstance(answer, Timed):
+                self._timed(answer, number)
+            elif isinstance(answer, Tuned):
+                self._tuned(answer)
             elif isinstance(answer, End):
                 self.versions |= answer.versions
-            elif isinstance(answer, Timed):
-                self._timed(answer, number)
+            else:
+                self._told(answer)
+
+    def _told(self, answer: Message) -> None:
+        row = answer.case, answer.entry
+        if isinstance(answer, Trouble):
+            self.troubles.setdefault(row, answer)
+        elif isinstance(answer, Checked):
+            self.checked[row] = answer
+        elif isinstance(answer, Memory):
+            self.peak_bytes[row] = answer.peak_bytes
+        elif isinstance(answer, HeldBack):
+            self.held_back.setdefault(answer.case, []).append(answer)
+        elif isinstance(answer, Note):
+            self.notes[answer.text] = None
+        elif isinstance(answer, Counted):
+            self.counts[row] = answer
+        elif isinstance(answer, Resources):
+            known = self.resources.setdefault(row, [])
+            known += [answer] if answer not in known else []
+
+    def _tuned(self, answer: Tuned) -> None:
+        self.tuned.append(answer)
+        if not answer.carried:
+            what = f"what {answer.choice.kernel} is tuned for ({answer.choice.key})"
+            told = f"{answer.entry}: {what} is no plain value: each process tunes it anew"
+            self.notes[told] = None
+
+    def tuning_seconds(self, row: Row) -> float | None:
+        """What the tuning of a row took, in all processes; None where nothing was tuned."""
+        found = [one.seconds for one in self.tuned if (one.case, one.entry) == row]
+        return sum(found) if found else None
 
     def _timed(self, answer: Timed, number: int) -> None:
         self.device = answer.device
+        self.cache_bytes, self.flush_bytes = answer.cache_bytes, answer.flush_bytes
         for entry, seconds in answer.calls.items():
             calls = Calls(seconds, answer.anchor, answer.first_seconds.get(entry))
             self.calls.setdefault((answer.case, entry), {})[number] = calls
@@ -114,6 +152,10 @@ class Collected:
             (case, entry), Trouble(nonce="", case=case, entry=entry, text=text, verdict=ERROR)
         )
         return case, entry
+
+    def refuse(self, text: str) -> None:
+        """Puts one reason on every row that has none yet."""
+        self.troubles.setdefault((FILE, ""), Trouble(nonce="", text=text, verdict=ERROR))
 
     def trouble(self, case: int, entry: str) -> Trouble | None:
         """Why a row is not compared: its own reason, or its case's, or the file's."""
@@ -136,6 +178,7 @@ class Plan:
         trust: the level's name.
         seed: of everything.
         timeout_seconds: that a process may be silent.
+        targets: chips to compile Triton kernels for, instead of timing anything.
     """
 
     place: Place
@@ -146,6 +189,7 @@ class Plan:
     trust: str
     seed: int
     timeout_seconds: float = TIMEOUT_SECONDS
+    targets: tuple[str, ...] = ()
 
 
 Tell = Callable[[str], None]
@@ -191,9 +235,9 @@ class Experiment:
         """What every row needs, counted in a process of its own."""
         self._process("count", 0, self.plan.entries, {}, "counting")
 
-    def compile_for(self, architectures: tuple[str, ...]) -> None:
+    def compile_for_targets(self) -> None:
         """The Triton kernels of every row, compiled for chips."""
-        self._process("target", 0, self.plan.entries, {}, "compiling", architectures)
+        self._process("target", 0, self.plan.entries, {}, "compiling")
 
     def sample(self, bound: Mapping[int, str]) -> None:
         """All samples; `bound` says of each case what its anchor is to be."""
@@ -212,7 +256,6 @@ class Experiment:
         entries: tuple[str, ...],
         bound: Mapping[int, str],
         words: str,
-        architectures: tuple[str, ...] = (),
     ) -> None:
         """One process, and another one for what is left where it died."""
         left = list(self.plan.cases)
@@ -229,13 +272,14 @@ class Experiment:
                 trust=self.plan.trust,
                 check=number == 0 or task != "sample",
                 bound=dict(bound),
-                architectures=architectures,
+                architectures=self.plan.targets,
+                choices=tuple(one.choice for one in self.collected.tuned if one.carried),
             )
             outcome = outcome_of(request, self.plan.timeout_seconds, self._shown(words))
             self.collected.take(outcome, number)
             if not outcome.death:
                 return
-            if task != "sample":
+            if task == "count":
                 self.collected.notes[f"{task} ended early: {outcome.death}"] = None
                 return
             case, _ = self.collected.died(outcome, self.plan.described.reference)

@@ -15,6 +15,7 @@ from goodput.capacity.profile import Capacity
 from goodput.comparison.experiment import Calls, Collected, Plan, Row
 from goodput.comparison.kernels import kernel_of, predicted
 from goodput.comparison.roofs import Ideal, ideal_of
+from goodput.comparison.sentences import sentence_of
 from goodput.comparison.trust import LEVELS
 from goodput.comparison.wire import Counted
 from goodput.measure.anchored import CONTENDED_SHARE, EXCLUSIVE_SHARE, anchored
@@ -78,6 +79,9 @@ def judged(plan: Plan, collected: Collected, capacity: Capacity | None = None) -
         device=collected.device,
         capacity=capacity,
         warnings=_warnings(plan, collected, len(shifts)),
+        cache_bytes=collected.cache_bytes,
+        flush_bytes=collected.flush_bytes,
+        targets=plan.targets,
     )
     return replace(comparison, sentence=sentence_of(comparison))
 
@@ -204,6 +208,7 @@ def _result(
     place, reference = case.place, plan.described.reference
     counted = collected.counts.get((place, reference))
     checked = collected.checked.get((place, reference))
+    beside = collected.held_back.get(place, ())
     tied = [
         name
         for name in case.logs
@@ -232,6 +237,8 @@ def _result(
         bound=case.ideal.bound,
         native_error=checked.native_error if checked else None,
         predicted=predicted(plan, collected, place),
+        held_back=tuple(dict.fromkeys(name for one in beside for name in one.names)),
+        held_back_seconds=math.fsum(one.seconds for one in beside) if beside else None,
     )
 
 
@@ -286,7 +293,7 @@ def _row(plan: Plan, collected: Collected, case: _Judged, entry: str, share: flo
     return VariantRow(
         variant=entry,
         verdict=trouble.verdict if trouble else ERROR,
-        reason=trouble.text if trouble else "it was not measured",
+        reason=trouble.text if trouble else _untimed(plan),
         seconds=_interval(took) if took else None,
         ratio=_ratio(logs, base) if logs else None,
         ratios=tuple(map(math.exp, _differences(logs, base))) if logs and base else (),
@@ -297,13 +304,21 @@ def _row(plan: Plan, collected: Collected, case: _Judged, entry: str, share: flo
         error=checked.error if checked else None,
         deterministic=checked.deterministic if checked else None,
         first_seconds=median(firsts) if firsts else None,
-        peak_bytes=checked.peak_bytes if checked else None,
+        tuning_seconds=collected.tuning_seconds((place, entry)),
+        peak_bytes=collected.peak_bytes.get((place, entry)),
         same_operators=bool(own and theirs and entry != reference)
         and own is not None
         and theirs is not None
         and own.operators == theirs.operators,
         resources=tuple(kernel_of(one) for one in collected.resources.get((place, entry), ())),
     )
+
+
+def _untimed(plan: Plan) -> str:
+    """Why a row without a trouble has no time."""
+    if plan.targets:
+        return f"compiled for {', '.join(plan.targets)}; nothing was to be timed"
+    return f"none of {plan.processes} processes came to time it"
 
 
 def _over(ideal: float | None, took: Shift | None) -> float | None:
@@ -355,27 +370,3 @@ def _warnings(plan: Plan, collected: Collected, comparisons: int) -> tuple[str, 
             f"{percent(ALPHA, 0)}: all stand as ties; take more with --processes"
         )
     return tuple(told)
-
-
-def sentence_of(comparison: Comparison) -> str:
-    """The result in one sentence, as hyperfine says it."""
-    kernels = [one for row in comparison.rows for one in row.resources]
-    if kernels:
-        spilling = sum(one.spilled_bytes > 0 for one in kernels)
-        return f"{len(kernels)} kernels compiled, {spilling} of them spill registers; none was run"
-    if not comparison.measured or not comparison.overall:
-        return "nothing could be compared"
-    whole = [one for one in comparison.overall if one.cases == comparison.overall[0].cases]
-    best = whole[0]
-    over = f" over {best.cases} cases" if best.cases > 1 else ""
-    if len(comparison.cases) == 1:
-        winners = comparison.cases[0].winners
-        if len(winners) > 1:
-            return f"{', '.join(winners)} are tied for the fastest"
-    if best.variant == comparison.reference:
-        return f"nothing is faster than the reference {best.variant}{over}"
-    speed = 1 / best.ratio.value
-    ends = ""
-    if best.ratio.low and best.ratio.high:
-        ends = f" [{1 / best.ratio.high:.2f}, {1 / best.ratio.low:.2f}]"
-    return f"{best.variant} ran {speed:.2f}{ends} times as fast as the reference{over}"

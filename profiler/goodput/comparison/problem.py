@@ -27,13 +27,12 @@ class Frameworks:
     """The frameworks of one process, each brought up when it is first needed."""
 
     framework_of: FrameworkOf
-    flush_bytes: int
     _known: dict[str, Values] = field(default_factory=dict)
 
     def named(self, framework: str) -> Values:
         """The values of one framework."""
         if framework not in self._known:
-            self._known[framework] = values_of(framework, self.flush_bytes)
+            self._known[framework] = values_of(framework)
         return self._known[framework]
 
     @property
@@ -69,6 +68,14 @@ class Problem:
         Raises:
             UsageError: it returned no arguments.
         """
+        known = len(self.frameworks.in_use)
+        made = self._made(seed)
+        for leaf in leaves(made):
+            self.frameworks.home(leaf)
+        # A framework that came up only now was not seeded.
+        return made if len(self.frameworks.in_use) == known else self._made(seed)
+
+    def _made(self, seed: int) -> tuple[Any, ...]:
         make = self.case.inputs
         if make is None:
             raise UsageError("the case has no inputs function; give one with inputs=")
@@ -77,7 +84,7 @@ class Problem:
         for values in self.frameworks.in_use:
             values.seed(seed % _BITS)
         given = dict(self.case.parameters)
-        if "seed" in inspect.signature(make).parameters:
+        if _takes_a_seed(make):
             given["seed"] = seed % _BITS
         made = make(**given)
         if made is None or (isinstance(made, tuple | list) and not made):
@@ -145,3 +152,10 @@ class Problem:
         with float64_enabled(home.framework):
             doubled = mapped(self.arguments(reference, values), home.doubled)
             return self.result(reference, values, self.run(reference, values, doubled))
+
+
+def _takes_a_seed(make: Callable[..., Any]) -> bool:
+    try:
+        return "seed" in inspect.signature(make).parameters
+    except ValueError:  # a builtin, which does not say what it takes
+        return False

@@ -147,8 +147,8 @@ def _ended(
         return
     if status or outcome.last is None:
         outcome.death = _described(status, _tail(said))
-    elif not outcome.answers:
-        outcome.death = "it ended by itself before it had answered"
+    else:
+        outcome.death = "its process ended by itself before it was done"
 
 
 def _described(status: int, tail: str) -> str:

@@ -11,6 +11,14 @@ from typing import IO, TypeAlias
 import msgspec
 
 
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tuner of Triton's chose in another process: see `triton_tuned.Choice`."""
+
+    kernel: str
+    key: str
+    config: str
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What one process is to do.
 
@@ -27,6 +35,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         check: whether to check before the timing and on held-back shapes.
         bound: of each case, for the anchor; by its place.
         architectures: chips to compile Triton kernels for.
+        choices: of Triton's tuners, made in an earlier process, and not to be made again.
     """
 
     task: str
@@ -41,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     check: bool = False
     bound: dict[int, str] = {}
     architectures: tuple[str, ...] = ()
+    choices: tuple[Chosen, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -95,7 +105,27 @@ class Checked(Answer, frozen=True, kw_only=True, tag="checked"):
     native_error: float | None
     deterministic: bool | None
     notes: tuple[str, ...] = ()
-    peak_bytes: int | None = None
+
+
+class Memory(Answer, frozen=True, kw_only=True, tag="memory"):
+    """The memory that a call takes at most."""
+
+    peak_bytes: int
+
+
+class Tuned(Answer, frozen=True, kw_only=True, tag="tuned"):
+    """A tuner of Triton's chose; `carried` says whether other processes can be given it."""
+
+    choice: Chosen
+    seconds: float
+    carried: bool
+
+
+class HeldBack(Answer, frozen=True, kw_only=True, tag="held_back"):
+    """The cases that nobody named and that variants were held to, and what that took in all."""
+
+    names: tuple[str, ...]
+    seconds: float
 
 
 class Note(Answer, frozen=True, kw_only=True, tag="note"):
@@ -105,19 +135,26 @@ class Note(Answer, frozen=True, kw_only=True, tag="note"):
 
 
 class Timed(Answer, frozen=True, kw_only=True, tag="timed"):
-    """The calls of one case in one process: seconds by entry, and of the anchor."""
+    """The calls of one case in one process: seconds by entry, and of the anchor.
+
+    `flush_bytes` are written between two calls, and `cache_bytes` is what the last cache holds, 0
+    where that is not known.
+    """
 
     anchor: tuple[float, ...]
     calls: dict[str, tuple[float, ...]]
     trains: dict[str, int]
     first_seconds: dict[str, float]
     device: str
+    cache_bytes: int = 0
+    flush_bytes: int = 0
 
 
 class Resources(Answer, frozen=True, kw_only=True, tag="resources"):
-    """One Triton kernel of an entry, compiled for a chip, and what one launch of it does.
+    """One Triton kernel of an entry, as it was launched or compiled for a chip that is not here.
 
-    What it does is all None where it could not be counted; `mode` is that of its products.
+    What one launch of it does is all None where it could not be counted; `mode` is that of its
+    products.
     """
 
     architecture: str
@@ -146,7 +183,20 @@ class End(Answer, frozen=True, kw_only=True, tag="end"):
     seconds: float
 
 
-Message: TypeAlias = At | Described | Counted | Trouble | Checked | Note | Timed | Resources | End
+Message: TypeAlias = (
+    At
+    | Described
+    | Counted
+    | Memory
+    | Trouble
+    | Checked
+    | HeldBack
+    | Note
+    | Timed
+    | Tuned
+    | Resources
+    | End
+)
 
 _decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()

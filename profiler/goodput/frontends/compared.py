@@ -10,15 +10,23 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from goodput.capacity.datasheet import row_of
+from goodput.device import DeviceIdentity
 from goodput.errors import UsageError
 from goodput.measure.clock import Clock, Stopwatch
 
 
 class Values(Protocol):
-    """The values of one framework; a leaf is one tensor or array."""
+    """The values of one framework; a leaf is one tensor or array.
+
+    `cache_bytes` is what the device's last cache holds, 0 where that is not known, and
+    `flush_bytes` are written between two calls.
+    """
 
     framework: str
     device: str
+    cache_bytes: int
+    flush_bytes: int
 
     def owns(self, leaf: object) -> bool:
         """Whether a leaf is of this framework."""
@@ -81,10 +89,29 @@ class Values(Protocol):
         """Starts to watch how much memory is in use at most."""
 
     def peak_bytes(self) -> int | None:
-        """Memory in use at most since then; None where it is not told."""
+        """Memory in use at most since then, over what was then; None where it is not told."""
 
 
-def values_of(framework: str, flush_bytes: int) -> Values:
+_CACHES = 2
+"""A flush writes this many times what the last cache holds."""
+
+_LEAST_FLUSH, _MOST_CPU_FLUSH = 32 * 2**20, 256 * 2**20
+"""Bytes. A CPU's cache may be a machine's, of which a guest has a part and much to write."""
+
+
+def cache_of(device: DeviceIdentity) -> int:
+    """Bytes of a device's last cache, by its runtime or its datasheet; 0 where neither says."""
+    row = row_of(device.name)
+    return max(device.last_level_cache_bytes, row.last_level_cache_bytes if row else 0)
+
+
+def flush_bytes(cache_bytes: int, device: str) -> int:
+    """What to write between two calls on a device whose last cache holds `cache_bytes`."""
+    wanted = max(_CACHES * cache_bytes, _LEAST_FLUSH)
+    return min(wanted, _MOST_CPU_FLUSH) if device == "cpu" else wanted
+
+
+def values_of(framework: str) -> Values:
     """The values of `framework`, which is imported for it.
 
     Raises:
@@ -93,11 +120,11 @@ def values_of(framework: str, flush_bytes: int) -> Values:
     if framework == "torch":
         from goodput.frontends import compared_torch
 
-        return compared_torch.make(flush_bytes)
+        return compared_torch.make()
     if framework == "jax":
         from goodput.frontends import compared_jax
 
-        return compared_jax.make(flush_bytes)
+        return compared_jax.make()
     raise UsageError(f"a variant must be of torch or of JAX; {framework or 'this one'} is neither")
 
 
@@ -108,6 +135,36 @@ def float64_enabled(framework: str) -> AbstractContextManager[Any]:
     from goodput.frontends import compared_jax
 
     context: AbstractContextManager[Any] = compared_jax.float64_enabled()
+    return context
+
+
+class Chosen(Protocol):
+    """What a tuner of Triton's chose, as text: see `triton_tuned.Choice`."""
+
+    @property
+    def kernel(self) -> str:
+        """The tuned function."""
+
+    @property
+    def key(self) -> str:
+        """What it was chosen for."""
+
+    @property
+    def config(self) -> str:
+        """The configuration."""
+
+
+def kernels_watched(given: Sequence[Chosen]) -> AbstractContextManager[Any]:
+    """A context in which launches of Triton kernels are seen; of nothing without Triton.
+
+    Its value is a `triton_tuned.Launches`, or None where the program has not imported Triton.
+    """
+    if "triton.runtime.autotuner" not in sys.modules:
+        return nullcontext()
+    from goodput.frontends import triton_tuned
+
+    choices = [triton_tuned.Choice(one.kernel, one.key, one.config) for one in given]
+    context: AbstractContextManager[Any] = triton_tuned.watched(choices)
     return context
 
 

@@ -10,6 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from goodput.frontends.compared import cache_of, flush_bytes
+from goodput.frontends.host_memory import HighWater
+from goodput.frontends.jax_device import identity
 from goodput.measure.clock import Clock, HostStopwatch, Stopwatch
 
 _ANCHOR_EDGE = 384
@@ -20,15 +23,19 @@ class JaxValues:
     """Arrays on JAX's default device.
 
     Args:
-        flush_bytes: what is written between two calls so that no cache holds their arguments.
+        device: in JAX's words.
+        cache_bytes: of its last cache; 0 where that is not known.
     """
 
     framework = "jax"
 
-    def __init__(self, flush_bytes: int) -> None:
-        self.device = jax.default_backend()
+    def __init__(self, device: str, cache_bytes: int) -> None:
+        self.device = device
+        self.cache_bytes = cache_bytes
+        self.flush_bytes = flush_bytes(cache_bytes, device)
+        self._host = HighWater()
         self._block: Any = jax.block_until_ready  # taken before the user's file may replace it
-        self._flush = jnp.zeros(max(min(flush_bytes, 2**26), 2**25) // 4, dtype=jnp.int32)
+        self._flush = jnp.zeros(self.flush_bytes // 4, dtype=jnp.int32)
         self._add = jax.jit(lambda values: values + 1)
 
     def owns(self, leaf: object) -> bool:
@@ -139,11 +146,13 @@ class JaxValues:
         """Nothing: a compiled function of JAX keeps one program for each shape."""
 
     def forget_peak(self) -> None:
-        """Nothing: XLA does not start anew."""
+        """Starts to watch how much memory is in use at most, on a CPU."""
+        if self.device == "cpu":
+            self._host.forget()
 
     def peak_bytes(self) -> int | None:
-        """None: XLA tells its peak since the start alone."""
-        return None
+        """Memory in use at most since then; None on a device: XLA tells it since the start."""
+        return self._host.peak_bytes() if self.device == "cpu" else None
 
 
 def _wave(like: Any) -> Any:
@@ -156,6 +165,6 @@ def float64_enabled() -> Any:
     return jax.enable_x64(True)  # noqa: FBT003 - its only argument
 
 
-def make(flush_bytes: int) -> JaxValues:
+def make() -> JaxValues:
     """For JAX's default device."""
-    return JaxValues(flush_bytes)
+    return JaxValues(jax.default_backend(), cache_of(identity()))

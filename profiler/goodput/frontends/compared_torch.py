@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from goodput.frontends.compared import cache_of, flush_bytes
+from goodput.frontends.host_memory import HighWater
+from goodput.frontends.torch_device import best
 from goodput.measure.clock import Clock, HostStopwatch, Stopwatch
 
 _ANCHOR_EDGE = 384
 _ANCHOR_BYTES = 8 * 2**20
-_LEAST_FLUSH, _MOST_CPU_FLUSH = 32 * 2**20, 64 * 2**20
 
 
 class TorchValues:
@@ -25,19 +27,21 @@ class TorchValues:
 
     Args:
         device: in torch's words.
-        flush_bytes: what is written between two calls so that no cache holds their arguments.
+        cache_bytes: of its last cache; 0 where that is not known.
     """
 
     framework = "torch"
 
-    def __init__(self, device: str, flush_bytes: int) -> None:
+    def __init__(self, device: str, cache_bytes: int) -> None:
         self.device = device
+        self.cache_bytes = cache_bytes
+        self.flush_bytes = flush_bytes(cache_bytes, device)
         # References taken before the user's file is loaded, which may replace them.
         self._synchronize = torch.cuda.synchronize
         self._kept = (torch.cuda.synchronize, torch.cuda.Event, torch.Tensor.clone)
-        most = flush_bytes if device != "cpu" else min(flush_bytes, _MOST_CPU_FLUSH)
-        count = max(most, _LEAST_FLUSH) // 4
-        self._flush = torch.zeros(count, dtype=torch.int32, device=device)
+        self._flush = torch.zeros(self.flush_bytes // 4, dtype=torch.int32, device=device)
+        self._host = HighWater()
+        self._in_use = 0
         self._cotangents: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def owns(self, leaf: object) -> bool:
@@ -174,18 +178,23 @@ class TorchValues:
 
     def forget_peak(self) -> None:
         """Starts to watch how much memory is in use at most."""
-        if self.device != "cpu":
-            torch.cuda.reset_peak_memory_stats()
+        if self.device == "cpu":
+            self._host.forget()
+            return
+        torch.cuda.reset_peak_memory_stats()
+        self._in_use = int(torch.cuda.memory_allocated())
 
     def peak_bytes(self) -> int | None:
-        """Memory in use at most since `forget_peak`; None where the device does not tell."""
-        return None if self.device == "cpu" else int(torch.cuda.max_memory_allocated())
+        """Memory in use at most since `forget_peak`, over what was then."""
+        if self.device == "cpu":
+            return self._host.peak_bytes()
+        return int(torch.cuda.max_memory_allocated()) - self._in_use
 
 
 def _floating(leaf: object) -> bool:
     return isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
 
 
-def make(flush_bytes: int) -> TorchValues:
+def make() -> TorchValues:
     """For the device that torch computes on best."""
-    return TorchValues("cuda" if torch.cuda.is_available() else "cpu", flush_bytes)
+    return TorchValues("cuda" if torch.cuda.is_available() else "cpu", cache_of(best()))

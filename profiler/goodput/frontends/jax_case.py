@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from goodput.errors import NotMeasuredError
 from goodput.frontends import jax_device
-from goodput.frontends.jax_count import Step
-from goodput.frontends.timed_case import TimedCase, beside_script
+from goodput.frontends.jax_count import Step, gradient_of
+from goodput.frontends.timed_case import Profiled, TimedCase, beside_script, unprofiled
 from goodput.measure.clock import Clock
 from goodput.measure.interleaved import Plan, Rounds, interleaved
 
@@ -22,11 +22,19 @@ _CPU_BYTES, _DEVICE_BYTES = 2**26, 2**30
 _MODES = ("float32", "bfloat16", "float16", "float64")
 
 
-def timed(step: Step, mode: str, anchor: str, plan: Plan, clock: Clock) -> TimedCase:
+def timed(
+    step: Step,
+    mode: str,
+    anchor: str,
+    plan: Plan,
+    clock: Clock,
+    profiled: Profiled = unprofiled,
+) -> TimedCase:
     """The rounds of a step in this process, each beside a call of the anchor.
 
     Abstract inputs are made of zeros, and every call gets copies, made before it is timed: a step
-    may use up what it is given.
+    may use up what it is given. A step whose gradient is asked for is jitted with it, as a
+    training step is.
 
     Args:
         step: what is timed.
@@ -34,28 +42,36 @@ def timed(step: Step, mode: str, anchor: str, plan: Plan, clock: Clock) -> Timed
         anchor: `compute` or `memory`.
         plan: how long.
         clock: the host's.
-
-    Raises:
-        NotMeasuredError: a backward pass was asked for.
+        profiled: tells where the step's seconds go, once the rounds are over.
     """
-    if step.train:
-        raise NotMeasuredError(
-            "train = true is counted and not timed in JAX; name a function that returns the whole "
-            "training step"
-        )
-    inputs = jax.tree.map(_real, step.inputs)
+    function, arguments = called(step)
+    arguments = jax.tree.map(_real, arguments)
     call, name, amount = _anchor(mode, anchor)
     given: Any = None
 
     def prepare() -> None:
         nonlocal given
-        given = jax.tree.map(_copied, inputs)
+        given = jax.tree.map(_copied, arguments)
         _wait(given)
 
     def take() -> None:
-        _wait(step.call(**given) if isinstance(given, Mapping) else step.call(*given))
+        _wait(function(**given) if isinstance(given, Mapping) else function(*given))
 
-    return _case(interleaved(take, call, clock, plan, prepare), name, amount)
+    def whole() -> None:
+        prepare()
+        take()
+
+    rounds = interleaved(take, call, clock, plan, prepare)
+    return replace(_case(rounds, name, amount), profile=profiled(whole))
+
+
+def called(step: Step) -> tuple[Callable[..., Any], Any]:
+    """What is called, and its arguments by position or by name."""
+    if not step.train:
+        return step.call, step.inputs
+    gradient, arrays = gradient_of(step)
+    jit: Any = jax.jit  # untyped in jax
+    return jit(gradient), tuple(arrays)
 
 
 def anchored_script(

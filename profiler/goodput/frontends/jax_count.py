@@ -95,6 +95,12 @@ def count_traced(program: Any, values: Sequence[Any] | None = None) -> Count:
     return Count(walk.entries.result(), _told(walk, turns), walk.entries.tokens)
 
 
+def gradient_of(step: Step) -> tuple[Callable[..., Any], list[Any]]:
+    """What gives the outputs of `step` and their gradients, and its arrays, flat."""
+    arguments = _Arguments(step)
+    return arguments.gradient, arguments.arrays
+
+
 class _Arguments:
     """The inputs of a call as flat arrays, beside what is no array.
 
@@ -107,7 +113,7 @@ class _Arguments:
         call, first = _unbound(step.call)
         named = step.inputs if isinstance(step.inputs, Mapping) else {}
         rest = () if isinstance(step.inputs, Mapping) else tuple(step.inputs)
-        own, self._call = _own_arrays(call)
+        own, self._callable = _own_arrays(call)
         everything = (own, (*first, *rest), dict(named))
         self._leaves, self._tree = jax.tree.flatten(everything)
         self._places = [place for place, leaf in enumerate(self._leaves) if _is_array(leaf)]
@@ -115,31 +121,39 @@ class _Arguments:
         self.values = [_value(leaf) for leaf in self.arrays]
         self._trained = self._differentiated(everything)
 
-    def call(self, *arrays: Any) -> list[Any]:
-        """The arrays that the callable returns on these."""
+    def call(self, *arrays: Any) -> tuple[list[Any], list[Any]]:
+        """The arrays that the callable returns on these, and those that it left in its inputs.
+
+        An nnx module is trained in place: its new weights are in it, and nowhere else.
+        """
         leaves = list(self._leaves)
         for place, array in zip(self._places, arrays, strict=True):
             leaves[place] = array
         own, positional, named = jax.tree.unflatten(self._tree, leaves)
-        result = self._call(own, *positional, **named)
-        return [leaf for leaf in jax.tree.leaves(result) if _is_array(leaf)]
+        call = self._callable(own)
+        result = call(*positional, **named)
+        given = set(map(id, leaves))
+        after = jax.tree.leaves((call, positional, named))
+        left = [leaf for leaf in after if _is_array(leaf) and id(leaf) not in given]
+        return [leaf for leaf in jax.tree.leaves(result) if _is_array(leaf)], left
 
-    def gradient(self, *arrays: Any) -> tuple[list[Any], list[Any]]:
-        """What the callable returns, and its gradients by the arrays that are trained."""
+    def gradient(self, *arrays: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        """What `call` says, and its gradients by the arrays that are trained."""
 
-        def outputs(*trained: Any) -> list[Any]:
+        def outputs(*trained: Any) -> tuple[list[Any], list[Any]]:
             every = list(arrays)
             for place, array in zip(self._trained, trained, strict=True):
                 every[place] = array
             return self.call(*every)
 
-        result, pull = jax.vjp(outputs, *(arrays[place] for place in self._trained))
+        first = (arrays[place] for place in self._trained)
+        result, pull, left = jax.vjp(outputs, *first, has_aux=True)
         if not any(map(_is_floating, result)):
             raise UsageError(
                 "nothing that the callable returns is a floating number, so there is no gradient "
                 "to count; return the loss, or leave --train out"
             )
-        return result, list(pull([_seed(array) for array in result]))
+        return result, left, list(pull([_seed(array) for array in result]))
 
     def _differentiated(self, everything: tuple[Any, ...]) -> list[int]:
         """Which arrays the gradient is by: the first argument's, or all, of a floating dtype."""
@@ -164,14 +178,12 @@ def _unbound(call: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[Any, .
     return named, (*first, *call.args)
 
 
-def _own_arrays(call: Callable[..., Any]) -> tuple[Any, Callable[..., Any]]:
-    """The arrays that a callable tree is made of, and the call that takes them first."""
+def _own_arrays(call: Callable[..., Any]) -> tuple[Any, Callable[[Any], Callable[..., Any]]]:
+    """The arrays that a callable tree is made of, and what makes it of such."""
     leaves, tree = jax.tree.flatten(call)
     if len(leaves) == 1 and leaves[0] is call:
-        return None, lambda _, *positional, **named: call(*positional, **named)
-    return leaves, lambda own, *positional, **named: jax.tree.unflatten(tree, own)(
-        *positional, **named
-    )
+        return None, lambda _: call
+    return leaves, functools.partial(jax.tree.unflatten, tree)
 
 
 def _is_array(leaf: Any) -> bool:

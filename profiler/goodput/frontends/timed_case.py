@@ -11,6 +11,19 @@ from goodput.measure.interleaved import Plan, Rounds, interleaved
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """Where a step's seconds go, of steps under a profiler.
+
+    Attributes:
+        operators: seconds by `operator phase mode`; empty where it was not profiled.
+        launches: kernels that a step launches; None where no device was recorded.
+    """
+
+    operators: Mapping[str, float] = field(default_factory=dict)
+    launches: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TimedCase:
     """One process's rounds of a case.
 
@@ -20,6 +33,7 @@ class TimedCase:
         amount: FLOPs of one call of the anchor; of a memory anchor its bytes.
         device: what it ran on.
         environment: versions and settings that times depend on.
+        profile: where a step's seconds go, where that was asked for.
     """
 
     rounds: Rounds
@@ -27,6 +41,16 @@ class TimedCase:
     amount: float
     device: DeviceIdentity
     environment: Mapping[str, str] = field(default_factory=dict)
+    profile: Profile = field(default_factory=Profile)
+
+
+Profiled = Callable[[Callable[[], None]], Profile]
+"""Runs a step some times and tells where its seconds go."""
+
+
+def unprofiled(step: Callable[[], None]) -> Profile:  # noqa: ARG001 - a `Profiled`
+    """Tells nothing, and runs nothing."""
+    return Profile()
 
 
 def beside_script(

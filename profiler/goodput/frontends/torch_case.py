@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from goodput.frontends import torch_device
-from goodput.frontends.timed_case import TimedCase, beside_script
+from goodput.frontends.timed_case import Profiled, TimedCase, beside_script, unprofiled
 from goodput.frontends.torch_count import Step, mode_of, wanting
 from goodput.frontends.torch_passes import uses_device
 from goodput.measure.clock import Clock
@@ -27,7 +28,14 @@ _MODES = {
 }
 
 
-def timed(step: Step, mode: str, anchor: str, plan: Plan, clock: Clock) -> TimedCase:
+def timed(
+    step: Step,
+    mode: str,
+    anchor: str,
+    plan: Plan,
+    clock: Clock,
+    profiled: Profiled = unprofiled,
+) -> TimedCase:
     """The rounds of a step in this process, each beside a call of the anchor.
 
     Args:
@@ -36,13 +44,15 @@ def timed(step: Step, mode: str, anchor: str, plan: Plan, clock: Clock) -> Timed
         anchor: `compute` or `memory`.
         plan: how long.
         clock: the host's.
+        profiled: tells where the step's seconds go, once the rounds are over.
     """
     with mode_of(step):
         take = _settled(step)
         take()
         call, name, amount = _anchor(mode, anchor)
         rounds = interleaved(take, call, clock, plan)
-    return _case(rounds, name, amount)
+        profile = profiled(take)
+    return replace(_case(rounds, name, amount), profile=profile)
 
 
 def anchored_script(

@@ -6,7 +6,6 @@ would know then: which numbers are divisible by 16, which are 1, which arguments
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,12 +20,8 @@ from goodput.frontends.torch_private import direct_launches
 from goodput.frontends.triton_compiled import architecture, compiled
 from goodput.frontends.triton_kernels import bound_to, launched
 from goodput.frontends.triton_launches import replaced_run
+from goodput.frontends.triton_tuned import matrix_instructions
 from goodput_kernels.triton_architecture import Architecture
-
-# Tensor-core instructions of PTX, and the matrix ones of AMD's assembly.
-_MATRIX = re.compile(
-    r"^\s*(?:@\S+ )?(?:wgmma\.mma_async|mma\.sync|tcgen05\.mma|v_s?mfma)", re.MULTILINE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +115,7 @@ def _compiled(
         found.registers,
         found.spilled_bytes,
         found.shared_bytes,
-        len(_MATRIX.findall(found.code)),
+        matrix_instructions(found.code),
         mode=does.mode,
         executed_flops=work.executed_flops if work else None,
         vector_flops=work.vector_flops if work else None,

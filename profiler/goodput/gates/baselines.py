@@ -24,7 +24,12 @@ FAMILY, VERSION = "goodput.baseline", 1
 PROOFS = 3
 """Fresh processes that must agree before a figure counts as exact."""
 
-_COUNTS = ("calls", "executed_flops", "bytes")
+_FIGURES = {
+    Tier.EXACT: ("calls", "executed_flops", "bytes"),
+    Tier.MODELLED: ("calls", "executed_flops", "bytes", "seconds", "bound"),
+    Tier.MEASURED: ("seconds",),
+}
+"""What is known of an operator in each tier."""
 _NOTHING: tuple[object, ...] = ({}, [], "", None)
 _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9]+")
@@ -84,9 +89,10 @@ def encode(baseline: Baseline) -> bytes:
     """The file of a baseline: keys sorted, one value a line, no moment in it."""
     plain = {"schema": f"{FAMILY}/{VERSION}", **msgspec.to_builtins(baseline)}
     kept = {name: value for name, value in plain.items() if value not in _NOTHING}
-    if baseline.tier is Tier.EXACT:
+    known = _FIGURES[baseline.tier]
+    if baseline.operators or baseline.tier is Tier.EXACT:
         kept["operators"] = {
-            name: {figure: value for figure, value in figures.items() if figure in _COUNTS}
+            name: {figure: value for figure, value in figures.items() if figure in known}
             for name, figures in kept.get("operators", {}).items()
         }
     return (json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from goodput.report.metrics import is_worse, metric_of
+from goodput.report.metrics import Metric, is_worse, metric_of
 from goodput.report.verdicts import Cause, Finding, Tier, Verdict
 
 _PREDICTED = {"mfu": "predicted_mfu"}
 """What bounds a limit on measured figures before anything is timed: no run can do better."""
+_COUNTED = ("useful_flops",)
+"""The counts that a prediction tells too."""
+
+
+def tiers_of(name: str) -> tuple[Tier, ...]:
+    """The tiers that can hold a limit on a metric."""
+    own = metric_of(name).tier
+    predicted = name in {*_PREDICTED, *_COUNTED} and own is not Tier.MODELLED
+    return (own, Tier.MODELLED) if predicted else (own,)
 
 
 def held(budget: Mapping[str, float], values: Mapping[str, float], tier: Tier) -> list[Finding]:
@@ -45,7 +54,7 @@ def _held(name: str, limit: float, figure: str, value: float | None) -> Finding:
             Verdict.INCOMPARABLE,
             cause=Cause.METHOD,
             limit=limit,
-            sentence=f"{name} is not known here, where {allowed}",
+            sentence=f"{name} is not known here, where {allowed}{_source(metric)}",
         )
     broken = is_worse(metric, limit, value)
     return Finding(
@@ -56,6 +65,10 @@ def _held(name: str, limit: float, figure: str, value: float | None) -> Finding:
         limit=limit,
         sentence=f"{figure} is {metric.text(value)}, and {allowed}" if broken else "",
     )
+
+
+def _source(metric: Metric) -> str:
+    return f"; only {metric.source} tells it" if metric.source else ""
 
 
 def _allowed(name: str, limit: float | None) -> str:

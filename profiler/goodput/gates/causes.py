@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from goodput.report.verdicts import Cause
+from goodput.gates.exact import operators_moved
+from goodput.gates.observation import OperatorFigures
+from goodput.report.verdicts import Cause, OperatorChange
 from goodput.units import percent
 
 _STEM = "useful_flops."
+_EXPLAINS = 0.1
+"""An operator that added less than this share of what the step added explains nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,13 @@ class Sides:
         values: medians over its processes.
         counts: its exact figures; empty where it was not counted.
         surroundings: versions and settings.
+        operators: seconds of its operators in a step; empty where they were not profiled.
     """
 
     values: Mapping[str, float]
     counts: Mapping[str, float]
     surroundings: Mapping[str, str]
+    operators: Mapping[str, OperatorFigures] = field(default_factory=dict)
 
 
 def cause_of(before: Sides, now: Sides, effect: float) -> tuple[Cause, str]:
@@ -56,8 +62,8 @@ def clocks_moved(before: Sides, now: Sides, effect: float) -> str:
     if abs(wall) <= math.log1p(effect):
         return ""
     return (
-        f"the step took {_signed(wall)} and the anchor ran at {_signed(anchor)}: the device runs "
-        "at another speed, the program does not"
+        f"clocks: the step took {_signed(wall)} and the anchor ran at {_signed(anchor)}: the "
+        "device runs at another speed, the program does not"
     )
 
 
@@ -75,6 +81,21 @@ def _of_counts(before: Mapping[str, float], now: Mapping[str, float]) -> tuple[C
 
 def _modes(counts: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in counts.items() if name.startswith(_STEM)}
+
+
+def lost_most(before: Sides, now: Sides) -> tuple[OperatorChange, ...]:
+    """The operators that took longer than before, most added first; none where none was profiled.
+
+    Seconds of before are those that its operators would take where the anchor runs as it does now,
+    so that another clock names no operator.
+    """
+    if not (before.operators and now.operators):
+        return ()
+    slower = math.exp(-_shift(before, now, "anchor_flops_per_s"))
+    old = {n: replace(one, seconds=one.seconds * slower) for n, one in before.operators.items()}
+    step = now.values["step_seconds"] - slower * before.values.get("step_seconds", 0.0)
+    moved = operators_moved(old, now.operators)
+    return tuple(one for one in moved if one.change >= _EXPLAINS * step)
 
 
 def settings_moved(before: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goodput.errors import UsageError
+from goodput.gates.budgets import tiers_of
 from goodput.report.metrics import limit_of, nearest
 from goodput.report.verdicts import Tier
 from goodput.units import quantity
@@ -205,6 +206,7 @@ def _case(name: str, entry: object, where: str) -> Case:
     )
     if compare:
         _check_compared(case, table.value, where)
+    _check_budget(case, where)
     if Tier.MODELLED in case.tiers and not (case.device or case.capacity):
         raise UsageError(f"{where}: the modelled tier needs a device or a capacity file")
     return case
@@ -222,6 +224,17 @@ def _check_compared(case: Case, given: Mapping[str, object], where: str) -> None
             raise UsageError(
                 f"{where}: the budget of variants is their ratio to the reference, "
                 f"as 'ratio.OPERATOR VARIANT, CASE' = 1.5, not {metric}"
+            )
+
+
+def _check_budget(case: Case, where: str) -> None:
+    """Raises where a limit would never be held: its tier is not one of the case's."""
+    for metric in case.budget:
+        able = tiers_of(metric)
+        if not set(able) & set(case.tiers):
+            raise UsageError(
+                f"{where}: budget: {metric} is held in the {' or '.join(able)} tier, and tiers = "
+                f"{[str(tier) for tier in case.tiers]} leaves that out"
             )
 
 

@@ -11,8 +11,12 @@ from goodput.gates.observed_run import CaseRun
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A timed case and what it is held against; None where there is nothing."""
+    """A timed case and what it is held against; None where there is nothing.
+
+    `missing` says why there is nothing, where more is known than that.
+    """
 
     case: Case
     run: CaseRun
     baseline: Baseline | None
+    missing: str = ""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from goodput.errors import UntrustworthyError
 from goodput.gates import budgets, judge, judge_compared, looks, measured
 from goodput.gates.baselines import incomparable
 from goodput.gates.blessing import middles
-from goodput.gates.causes import Sides, cause_of, clocks_moved
-from goodput.gates.exact import moved
+from goodput.gates.causes import Sides, cause_of, clocks_moved, lost_most
 from goodput.gates.held import Held
 from goodput.gates.measured import Judgement
 from goodput.measure.statistics import median
-from goodput.report.metrics import metric_of
 from goodput.report.model import LIMIT
 from goodput.report.verdicts import (
     CaseResult,
@@ -25,7 +24,8 @@ from goodput.report.verdicts import (
 )
 from goodput.units import percent
 
-_TOLD = ("step_seconds", "anchor_flops_per_s", "goodput", "mfu")
+_TOLD = ("step_seconds", "anchor_flops_per_s", "launches", "goodput", "mfu")
+_ELSEWHERE = "which operators: goodput run on both sides, then goodput diff A B"
 _REPORT_ONLY = 0.05
 """A case with a higher noise floor can prove nothing that matters."""
 
@@ -95,11 +95,7 @@ def _result(held: Held, judgements: Mapping[str, Judgement]) -> CaseResult:
     findings = budgets.held(case.budget, now, Tier.MEASURED)
     notes = list(run.notes)
     if judgement is None:
-        why = (
-            judge.no_baseline(run)
-            if held.baseline is None
-            else incomparable(run, held.baseline) or "the baseline holds no processes; bless again"
-        )
+        why = _why_not(held)
         if findings:
             notes += [*budgets.kept(findings), why]
         else:
@@ -107,9 +103,20 @@ def _result(held: Held, judgements: Mapping[str, Judgement]) -> CaseResult:
             findings.append(Finding("", Verdict.INCOMPARABLE, cause=cause, sentence=why))
     else:
         before = _before(held)
-        findings += [_cost(held, judgement, before, now), *_told(before, now)]
+        findings += [_cost(held, judgement, before, now), *_told(before, now, judgement)]
         notes += _notes(held, judgement, before, now)
+        if judgement.verdict is Verdict.REGRESSED:
+            operators = lost_most(before, Sides(now, {}, {}, run.operators))
+            notes += [] if operators else [_ELSEWHERE]
+            return replace(judge.measured(run, findings, notes), operators=operators)
     return judge.measured(run, findings, notes)
+
+
+def _why_not(held: Held) -> str:
+    """Why there is nothing that cost can be held against."""
+    if held.baseline is None:
+        return held.missing or judge.no_baseline(held.run)
+    return incomparable(held.run, held.baseline) or "the baseline holds no processes; bless again"
 
 
 def _before(held: Held) -> Sides:
@@ -119,38 +126,41 @@ def _before(held: Held) -> Sides:
             name: median([one[name] for one in run.before if name in one])
             for name in {name for one in run.before for name in one}
         }
-        return Sides(values, run.before_counts, run.surroundings)
+        return Sides(values, run.before_counts, run.surroundings, run.before_operators)
     if baseline is None:
         return Sides({}, {}, {})
-    return Sides(baseline.values, baseline.counts, baseline.surroundings)
+    return Sides(baseline.values, baseline.counts, baseline.surroundings, baseline.operators)
 
 
 def _cost(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -> Finding:
-    """The finding that decides: that of cost, with its cause."""
+    """The finding that decides: that of cost, with its cause.
+
+    What it was and is are the medians over processes; what is judged, and told in words, is the
+    shift of all processes against all.
+    """
     own = Sides(now, held.run.counts, held.run.surroundings)
-    value = now["cost"]
-    old = value / math.exp(found.shift.estimate)
-    origin = held.baseline.origin.get("cost") if held.baseline else None
+    verdict, cause, sentence = found.verdict, None, ""
     floor = _noise(held)
-    if found.verdict is Verdict.PASS and floor is not None and floor > _REPORT_ONLY:
-        told = f"the noise floor of this case is {percent(floor)}: too high to prove anything small"
-        verdict, cause = Verdict.INCONCLUSIVE, Cause.NOISE
-        return Finding("cost", verdict, old, value, cause, origin=origin, sentence=told)
-    if found.verdict is Verdict.PASS:
-        return Finding("cost", Verdict.PASS, old, value, origin=origin)
-    if found.verdict is Verdict.INCONCLUSIVE:
-        return Finding(
-            "cost",
-            Verdict.INCONCLUSIVE,
-            old,
-            value,
-            Cause.NOISE,
-            origin=origin,
-            sentence=_inconclusive(found),
+    if verdict is Verdict.PASS and floor is not None and floor > _REPORT_ONLY:
+        sentence = (
+            f"the noise floor of this case is {percent(floor)}: too high to prove anything small"
         )
-    cause, told = cause_of(before, own, found.effect)
-    sentence = f"{moved(metric_of('cost'), 'cost', old, value)}, p {found.p:.2g}; {told}"
-    return Finding("cost", found.verdict, old, value, cause, origin=origin, sentence=sentence)
+        verdict, cause = Verdict.INCONCLUSIVE, Cause.NOISE
+    elif verdict is Verdict.INCONCLUSIVE:
+        cause, sentence = Cause.NOISE, _inconclusive(found)
+    elif verdict is not Verdict.PASS:
+        cause, told = cause_of(before, own, found.effect)
+        change = f"cost moved by {math.expm1(found.shift.estimate):+.2%}, p {found.p:.2g}"
+        sentence = f"{change}; {told}"
+    return Finding(
+        "cost",
+        verdict,
+        before.values.get("cost"),
+        now["cost"],
+        cause,
+        origin=held.baseline.origin.get("cost") if held.baseline else None,
+        sentence=sentence,
+    )
 
 
 def _inconclusive(found: Judgement) -> str:
@@ -162,13 +172,24 @@ def _inconclusive(found: Judgement) -> str:
     )
 
 
-def _told(before: Sides, now: dict[str, float]) -> list[Finding]:
-    """Figures that explain and do not decide."""
+def _told(before: Sides, now: dict[str, float], found: Judgement) -> list[Finding]:
+    """Figures that explain and do not decide; a time that moved with the clock says so."""
+    clocks = found.verdict is Verdict.PASS and _clocks(before, now, found)
     return [
-        Finding(name, Verdict.PASS, before.values.get(name), now[name])
+        Finding(
+            name,
+            Verdict.PASS,
+            before.values.get(name),
+            now[name],
+            Cause.CLOCKS if clocks and name == "step_seconds" else None,
+        )
         for name in _TOLD
         if name in now
     ]
+
+
+def _clocks(before: Sides, now: Mapping[str, float], found: Judgement) -> str:
+    return clocks_moved(before, Sides(now, {}, {}), found.effect)
 
 
 def _notes(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -> list[str]:
@@ -179,10 +200,8 @@ def _notes(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -
         else f"{found.processes} fresh processes, too few to tell any change"
     ]
     own = Sides(now, held.run.counts, held.run.surroundings)
-    if found.verdict is Verdict.REGRESSED:
-        notes.append("which operators: goodput run on both sides, then goodput diff A B")
     if found.verdict is Verdict.PASS:
-        notes += filter(None, [clocks_moved(before, own, found.effect)])
+        notes += filter(None, [_clocks(before, now, found)])
         cause, told = cause_of(before, own, found.effect)
         if cause in {Cause.NUMERATOR, Cause.PRECISION}:
             notes.append(f"{told}, and cost did not move")

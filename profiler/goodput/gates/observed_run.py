@@ -29,7 +29,8 @@ class CaseRun:
         tier: how the figures are known.
         fingerprint: what was run.
         processes: the figures of each fresh process, by metric.
-        operators: of the first process, by `operator phase mode`.
+        operators: of the first process, by `operator phase mode`; of the measured tier the median
+            seconds of those that were profiled after they were timed.
         toolchain: the versions that pinned figures depend on.
         method: the rule behind the figures.
         device: must-match identity of the device; empty for the exact tier.
@@ -39,7 +40,7 @@ class CaseRun:
         places, notes: as in an `Observation`.
         counts: exact figures beside times, to tell a changed numerator.
         before: what processes of the other side saw that ran in turns with these, if any.
-        before_counts: its exact figures.
+        before_counts, before_operators: its exact figures, and its operators.
         again, before_again: further processes of both, to confirm a regression.
         variants: what became of each in a comparison, by `operator variant, case`.
         error, status: why there are no figures, and the exit status of that.
@@ -63,6 +64,7 @@ class CaseRun:
     counts: Mapping[str, float] = field(default_factory=dict)
     before: tuple[Mapping[str, float], ...] = ()
     before_counts: Mapping[str, float] = field(default_factory=dict)
+    before_operators: Mapping[str, OperatorFigures] = field(default_factory=dict)
     again: tuple[Mapping[str, float], ...] = ()
     before_again: tuple[Mapping[str, float], ...] = ()
     variants: Mapping[str, Compared] = field(default_factory=dict)

@@ -17,8 +17,16 @@ CONTENDED_SHARE = 0.1
 EXCLUSIVE_SHARE = 0.5
 """Calls of a device used alone are judged by their median."""
 
+CPU = "cpu"
+"""The kind of a device that is contended."""
+
 ANCHOR = "anchor"
 """The name of the anchor's calls among those of a process."""
+
+
+def share_of(kind: str) -> float:
+    """The share for a device of this kind."""
+    return CONTENDED_SHARE if kind == CPU else EXCLUSIVE_SHARE
 
 
 def anchored(

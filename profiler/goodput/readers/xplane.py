@@ -64,7 +64,9 @@ def read(path: Path) -> Trace:
         TraceFormatError: it is empty, cut off, of another tool, or holds no operation of XLA.
         NotMeasuredError: protobuf is not installed.
     """
-    planes = [Plane(message, path) for message in read_space(path).planes]
+    messages = read_space(path).planes
+    origin = xplane_events.origin_ns(messages)
+    planes = [Plane(message, path, origin) for message in messages]
     modules = xplane_events.modules_of(planes)
     plane, warnings = _one_device(planes)
     programs = {name: program_of(parse_module(modules[name], name)) for name in modules}

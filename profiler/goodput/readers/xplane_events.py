@@ -103,11 +103,18 @@ class HostMarks:
 
 
 class Plane:
-    """One plane, its names looked up once."""
+    """One plane, its names looked up once.
 
-    def __init__(self, message: Any, path: Path) -> None:
+    Args:
+        message: the plane in its file.
+        path: the file's.
+        origin_ns: what times are told from.
+    """
+
+    def __init__(self, message: Any, path: Path, origin_ns: int = 0) -> None:
         self.message = message
         self._path = path
+        self._origin_ns = origin_ns
         self.name: str = message.name
         self._stat_names: dict[int, str] = {e.key: e.value.name for e in message.stat_metadata}
         self._events: dict[int, Any] = {e.key: e.value for e in message.event_metadata}
@@ -124,6 +131,12 @@ class Plane:
             TraceFormatError: they are none.
         """
         return blocks(line.events, damaged(self._path))
+
+    def spans(self, line: Any, events: Events) -> tuple[Floats, Floats]:
+        """Begin and end of events of one of its lines in seconds, since the origin."""
+        begin = (line.timestamp_ns - self._origin_ns) * _NANOSECONDS
+        start = begin + events.offset * _PICOSECONDS
+        return start, start + events.duration * _PICOSECONDS
 
     def reader(self, places: Mapping[str, int]) -> StatReader:
         """Reads the stats of its events that bear these names."""
@@ -145,6 +158,15 @@ class Plane:
     def metadata(self, number: int) -> Any:
         """The metadata of an event."""
         return self._events.get(number)
+
+
+def origin_ns(planes: Iterable[Any]) -> int:
+    """The begin of the earliest line.
+
+    Some profilers tell the time since 1970, of which a float64 holds a quarter of a microsecond.
+    """
+    begins = (line.timestamp_ns for plane in planes for line in plane.lines if len(line.events))
+    return min(begins, default=0)
 
 
 def modules_of(planes: list[Plane]) -> dict[str, bytes]:
@@ -207,7 +229,7 @@ class _Rows:
             for name, column in zip(_WHOLE, ops.place(events), strict=False):
                 self._whole[name].append(column)
             self._whole["line"].append(np.full(len(events.metadata), number))
-            for name, times in zip(_TIMES, _spans(line, events), strict=True):
+            for name, times in zip(_TIMES, plane.spans(line, events), strict=True):
                 self._times[name].append(times)
 
     def sorted(self, ops: _Ops) -> DeviceOps:
@@ -309,7 +331,7 @@ def _read_line(plane: Plane, line: Any, marks: HostMarks) -> None:
     for block in plane.events(line):
         called = _among(block.metadata, calls)
         events = block.select(called)
-        for number, *span in _rows(events.metadata, *_spans(line, events)):
+        for number, *span in _rows(events.metadata, *plane.spans(line, events)):
             marks.calls.setdefault(calls[number], []).append((span[0], span[1]))
         _read_marks(plane, reader, line, block.select(~called), marks)
 
@@ -318,7 +340,7 @@ def _read_marks(
     plane: Plane, reader: StatReader, line: Any, events: Events, marks: HostMarks
 ) -> None:
     step, launch = reader.read(events)
-    start, end = _spans(line, events)
+    start, end = plane.spans(line, events)
     launched = np.flatnonzero(launch.whole())
     marks.launches.update(_rows(launch.number[launched], start[launched]))
     marked = np.flatnonzero(step.kind > EMPTY)
@@ -330,9 +352,3 @@ def _read_marks(
 
 def _rows(*columns: NDArray[Any]) -> Iterator[Any]:
     return zip(*(column.tolist() for column in columns), strict=True)
-
-
-def _spans(line: Any, events: Events) -> tuple[Floats, Floats]:
-    """Begin and end of events in seconds."""
-    start = line.timestamp_ns * _NANOSECONDS + events.offset * _PICOSECONDS
-    return start, start + events.duration * _PICOSECONDS

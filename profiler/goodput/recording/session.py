@@ -45,6 +45,7 @@ class Session:
         then: called at the exit with the recording, and with what the block raised or None; it
             raises no error of its own.
         tell: says a sentence.
+        framework: `torch` or `jax`; "" for the one that this process uses.
 
     Attributes:
         recording: what was measured, after the session; None where nothing could be.
@@ -56,7 +57,9 @@ class Session:
         warmup: int | None,
         then: Callable[[Recording, BaseException | None], None],
         tell: Callable[[str], None],
+        framework: str = "",
     ) -> None:
+        self._framework = framework
         self._steps = steps
         self._warmup = warmup
         self._then = then
@@ -88,7 +91,8 @@ class Session:
         from goodput.frontends.step_instruments import PassOptions
 
         options = PassOptions(self._steps, self._warmup)
-        if "jax" in sys.modules and "torch" not in sys.modules:
+        used = "jax" if "jax" in sys.modules and "torch" not in sys.modules else "torch"
+        if (self._framework or used) == "jax":
             from goodput.frontends.jax_program import JaxProgram
 
             return JaxProgram(options, HostClock(), place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from goodput.renderers.tables import Column, Table, filled
 from goodput.report.compared import CaseResult, Comparison, Interval, KernelResources, VariantRow
 from goodput.report.compared_verdicts import FASTEST, SLOWER, TIE
@@ -36,9 +38,33 @@ def case_table(case: CaseResult, comparison: Comparison) -> Table:
         Column("roofline", tuple(_share(row.roofline) for row in rows), right=True, spare=2),
         Column("error", tuple(_error(row.error) for row in rows), right=True, spare=3),
         Column("first", tuple(_plain(row.first_seconds) for row in rows), right=True, spare=6),
+        Column("tuning", tuple(_plain(row.tuning_seconds) for row in rows), right=True, spare=7),
         Column("memory", tuple(_bytes(row.peak_bytes) for row in rows), right=True, spare=7),
     )
-    return Table(case.name, filled(columns), (*_needs(case), *_reasons(rows)))
+    notes = (*_needs(case), *_held_back(case), *_memory(rows, comparison), *_reasons(rows))
+    return Table(case.name, filled(columns), notes)
+
+
+def _held_back(case: CaseResult) -> tuple[str, ...]:
+    """On which other sizes all were checked, and what that took."""
+    if case.held_back_seconds is None:
+        return ()
+    took = f"{seconds(case.held_back_seconds)} of all processes together"
+    if not case.held_back:
+        return (f"held-back sizes: none that the reference runs on ({took})",)
+    return (f"held-back sizes: {'; '.join(case.held_back)} ({took})",)
+
+
+def _memory(rows: Sequence[VariantRow], comparison: Comparison) -> tuple[str, ...]:
+    """What the column of memory is, and who counted it."""
+    if not any(row.peak_bytes is not None for row in rows):
+        return ()
+    by = (
+        "the high-water mark of a process that is not timed"
+        if comparison.device == "cpu"
+        else "torch's allocator"
+    )
+    return (f"memory: at most in use during a call beyond what was before it, by {by}",)
 
 
 def _needs(case: CaseResult) -> tuple[str, ...]:
@@ -131,10 +157,23 @@ def resources_table(comparison: Comparison) -> Table:
         _right("spilled", [si(one.spilled_bytes, "B") for one in found]),
         _right("shared", [si(one.shared_bytes, "B") for one in found]),
         _right("matrix", [str(one.matrix_instructions) for one in found]),
+        *(_bounds(found) if comparison.targets else ()),
+    )
+    told = _least_of(comparison) if comparison.targets else (_AS_LAUNCHED,)
+    return Table("Triton kernels", filled(columns), told if found else ())
+
+
+_AS_LAUNCHED = (
+    "as they were launched; what a tuner chose in the first process was given to all others"
+)
+
+
+def _bounds(found: Sequence[KernelResources]) -> tuple[Column, ...]:
+    """What a launch needs of a chip that is not here."""
+    return (
         _right("at least", [_bound(one) for one in found]),
         Column("by", tuple(one.bound or UNKNOWN for one in found), spare=1),
     )
-    return Table("Triton kernels", filled(columns), _least_of(comparison) if found else ())
 
 
 def _bound(kernel: KernelResources) -> str:

@@ -33,6 +33,7 @@ def head_lines(comparison: Comparison) -> list[tuple[str, str]]:
         ("reference", comparison.reference or "none"),
         ("measured", _measured(comparison)),
         ("trust", _trust(comparison)),
+        ("caches", _caches(comparison)),
         ("capacity", _capacity(comparison)),
         ("device", _device(comparison)),
         ("seed", str(comparison.seed)),
@@ -53,6 +54,14 @@ def _measured(comparison: Comparison) -> str:
     if comparison.share < 0.5:
         own = f"the {100 * comparison.share:.0f}th percentile of its calls (a CPU is shared)"
     return f"{comparison.processes} fresh processes; each counts once, by {own}"
+
+
+def _caches(comparison: Comparison) -> str:
+    if not comparison.flush_bytes:
+        return ""
+    held = f"the last one holds {si(comparison.cache_bytes, 'B')}"
+    known = held if comparison.cache_bytes else "how much the last one holds is not known"
+    return f"{si(comparison.flush_bytes, 'B')} are written before each train of calls; {known}"
 
 
 def _capacity(comparison: Comparison) -> str:

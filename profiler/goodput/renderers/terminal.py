@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import click
-from tabulate import tabulate
 
-from goodput.renderers.tables import Table, fit
+from goodput.renderers.tables import Table, aligned, fit
 
 WIDTH = 100
 """Characters of a line where the terminal does not say."""
@@ -29,11 +28,8 @@ def painter(colour: bool, **style: object) -> Paint:
 def table_lines(table: Table, width: int, title: Paint) -> str:
     """The table with its title and its notes, cut to `width`."""
     fitted = fit(table, width)
-    # tabulate pads its own headers by two blanks; as plain rows they cost no width.
-    lines = [fitted.headers, ["-" * column.width for column in fitted.columns], *fitted.rows]
-    body = tabulate(lines, tablefmt="plain", colalign=fitted.alignments, disable_numparse=True)
     notes = [wrapped(note, width) for note in fitted.notes]
-    return "\n".join([title(table.title), *(line.rstrip() for line in body.splitlines()), *notes])
+    return "\n".join([title(table.title), *aligned(fitted), *notes])
 
 
 def labelled(lines: Iterable[tuple[str, str]], width: int) -> str:

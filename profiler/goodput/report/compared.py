@@ -22,7 +22,9 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class KernelResources:
-    """A Triton kernel compiled for a chip; bytes are of a thread (spilled) and a block (shared).
+    """A Triton kernel; bytes are of a thread (spilled) and a block (shared).
+
+    It was launched, or compiled for a chip that is not here, and then what it needs is known.
 
     Attributes:
         chip: the datasheet's row that its least time is of; "" where the architecture has none.
@@ -70,8 +72,9 @@ class VariantRow:
         roofline: ideal seconds over its seconds.
         error: root mean square error against float64, relative.
         deterministic: whether equal values gave equal bits.
-        first_seconds: of the first call, which compiles and tunes.
-        peak_bytes: memory in use at most.
+        first_seconds: of the first call, which compiles; without its tuning.
+        tuning_seconds: of Triton's tuners, of all processes; None where nothing was tuned.
+        peak_bytes: memory in use at most during a call, over what was in use before it.
         same_operators: whether it runs the operators of the reference.
         resources: of its Triton kernels.
     """
@@ -88,6 +91,7 @@ class VariantRow:
     error: float | None = None
     deterministic: bool | None = None
     first_seconds: float | None = None
+    tuning_seconds: float | None = None
     peak_bytes: int | None = None
     ratios: tuple[float, ...] = ()
     same_operators: bool = False
@@ -108,6 +112,8 @@ class CaseResult:
         bound: which roof that is.
         native_error: of the reference itself.
         predicted: of the reference's work on chips that kernels were compiled for.
+        held_back: names of the cases beside it that variants were held to.
+        held_back_seconds: what that took, of all processes; None where it was not done.
     """
 
     name: str
@@ -120,6 +126,8 @@ class CaseResult:
     bound: str = "unmodelled"
     native_error: float | None = None
     predicted: tuple[Predicted, ...] = ()
+    held_back: tuple[str, ...] = ()
+    held_back_seconds: float | None = None
 
     @property
     def winners(self) -> tuple[str, ...]:
@@ -161,6 +169,9 @@ class Comparison:
         trust: the level.
         checks: names of those that ran.
         seed: which makes all orders and values again.
+        cache_bytes: of the device's last cache; 0 where that is not known.
+        flush_bytes: written between two calls.
+        targets: chips that kernels were compiled for, instead of timing anything.
         environment: versions.
         device: in the framework's words.
         capacity: the roofs.
@@ -183,6 +194,9 @@ class Comparison:
     capacity: Capacity | None = None
     warnings: tuple[str, ...] = ()
     sentence: str = ""
+    cache_bytes: int = 0
+    flush_bytes: int = 0
+    targets: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[VariantRow, ...]:
@@ -196,8 +210,8 @@ class Comparison:
 
     @property
     def compiled(self) -> bool:
-        """Whether any Triton kernel was compiled for a chip."""
-        return any(row.resources for row in self.rows)
+        """Whether any Triton kernel was compiled for a chip, and nothing was to be timed."""
+        return bool(self.targets) and any(row.resources for row in self.rows)
 
     @property
     def measured(self) -> bool:

@@ -17,9 +17,10 @@ from goodput.capacity.profile import Capacity
 from goodput.errors import NotComparableError
 from goodput.report.build import build
 from goodput.report.model import OperatorRow, Report
+from goodput.report.per_step import Key, seconds_by_step
 from goodput.report.verdicts import Cause
 from goodput.trace.recording import Recording
-from goodput.trace.table import Phase, Trace
+from goodput.trace.table import Trace
 
 _BAND = (5.0, 95.0)
 _SAME = 1e-9
@@ -185,9 +186,6 @@ def _operators(
     return tuple(sorted(moved, key=lambda one: -abs(one.after - one.before)))
 
 
-_Key = tuple[str, str, str]
-
-
 @dataclass(frozen=True, slots=True)
 class _Sums:
     seconds: float = 0.0
@@ -206,29 +204,17 @@ class _Sums:
 _ABSENT = _Sums()
 
 
-def _grouped(report: Report) -> dict[_Key, _Sums]:
-    found: dict[_Key, _Sums] = {}
+def _grouped(report: Report) -> dict[Key, _Sums]:
+    found: dict[Key, _Sums] = {}
     for row in report.operators:
         key = row.operator, row.phase, row.dtype
         found[key] = found.get(key, _ABSENT).plus(row)
     return found
 
 
-def _bands(trace: Trace) -> dict[_Key, float]:
+def _bands(trace: Trace) -> dict[Key, float]:
     """Half the span of most steps' seconds, by operator."""
-    table, steps = trace.invocations, len(trace.steps)
-    sums: dict[_Key, list[float]] = {}
-    for step, operator, phase, mode, seconds in zip(
-        table.step.tolist(),
-        table.operator.tolist(),
-        table.phase.tolist(),
-        table.mode.tolist(),
-        table.device_seconds.tolist(),
-        strict=True,
-    ):
-        key = trace.strings[operator], Phase(phase).name.lower(), trace.strings[mode]
-        sums.setdefault(key, [0.0] * steps)[step] += seconds
-    return {key: _half_span(values) for key, values in sums.items()}
+    return {key: _half_span(values) for key, values in seconds_by_step(trace).items()}
 
 
 def _half_span(values: list[float] | tuple[float, ...]) -> float:

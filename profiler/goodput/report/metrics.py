@@ -25,6 +25,7 @@ class Metric:
         higher_is_worse: which way is worse.
         pinned: the library whose version it depends on; "" where it is exact for any.
         told: whether it alone is no regression, only what explains one.
+        source: what alone tells it; "" where every run of its tier does.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Metric:
     higher_is_worse: bool = True
     pinned: str = ""
     told: bool = False
+    source: str = ""
 
     def text(self, value: float | None) -> str:
         """A value for people."""
@@ -67,6 +69,7 @@ _ALL = (
     Metric("ratio", COUNT, Tier.MEASURED),
     Metric("step_seconds", "s", Tier.MEASURED, told=True),
     Metric("anchor_flops_per_s", "FLOP/s", Tier.MEASURED, higher_is_worse=False, told=True),
+    Metric("launches", COUNT, Tier.MEASURED, told=True, source="a recording of a device"),
     Metric("goodput", RATIO, Tier.MEASURED, higher_is_worse=False, told=True),
     Metric("mfu", RATIO, Tier.MEASURED, higher_is_worse=False, told=True),
 )

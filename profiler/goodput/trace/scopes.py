@@ -15,6 +15,7 @@ from goodput.trace.table import Phase
 Name = tuple[str, str]
 """`transform` or `scope`, and the name itself."""
 
+_TRANSPOSE = ("transform", "transpose")
 _REMATTED = "rematted_computation"
 _OURS = frozenset({_REMATTED, "checkpoint", "remat", "remat2", ""})
 _EINSUM = "->"
@@ -30,17 +31,32 @@ _WRAPPED = re.compile(r"(\w+)\((.*)\)")
 @lru_cache(maxsize=4096)
 def place_of(names: tuple[Name, ...]) -> tuple[Phase, str]:
     """The phase and the module, as `block.attention`, of what stands under `names`."""
-    return _phase(names), ".".join(_modules(names))
+    return _phase(names), ".".join(_modules(_said_once(names)))
 
 
 def _phase(names: Sequence[Name]) -> Phase:
     if ("scope", _REMATTED) in names:
         return Phase.RECOMPUTE
-    if ("transform", "transpose") in names:
+    if _TRANSPOSE in names:
         return Phase.BACKWARD
     if any(kind == "scope" and _OPTIMIZER in name.lower() for kind, name in names):
         return Phase.OPTIMIZER
     return Phase.FORWARD
+
+
+def _said_once(names: tuple[Name, ...]) -> tuple[Name, ...]:
+    """The names without those that stand twice.
+
+    What a rematted function is transposed to bears all names around it a second time:
+    `transpose(jvp(GPT))/jvp(GPT)/block`.
+    """
+    for begin in range(len(names) if _TRANSPOSE in names else 0):
+        for end in range(begin + 1, len(names)):
+            again = tuple(name for name in names[begin:end] if name != _TRANSPOSE)
+            after = end + len(again)
+            if 0 < len(again) < end - begin and names[end:after] == again:
+                return _said_once(names[:end] + names[after:])
+    return names
 
 
 def _modules(names: Sequence[Name]) -> list[str]:

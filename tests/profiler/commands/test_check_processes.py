@@ -8,17 +8,7 @@ from pathlib import Path
 import pytest
 
 from goodput.cli import status_of
-from goodput.commands import timed_runs
-from goodput.commands.case_runs import CountedRun, Site
-from goodput.commands.timed_runs import Sides
-from goodput.gates import looks
-from goodput.gates.baselines import Baseline
-from goodput.gates.blessing import held_against
-from goodput.gates.declarations import Case
-from goodput.gates.observation import METHOD
-from goodput.gates.observed_run import CaseRun
 from goodput.gates.trees import merge_base
-from goodput.report.verdicts import Tier
 
 PROJECT = """
 [case.crashes]
@@ -69,84 +59,6 @@ def test_a_case_that_fails_stops_no_other(project, capsys) -> None:
     assert counted["processes"][0]["useful_flops"] == 2 * 64**3
     assert status_of(["baseline", "bless", "run.json", "--case", "good", "--reason", "first"]) == 0
     assert status_of(["check", "run.json", "--case", "good"]) == 0
-
-
-# --- the measured tier, with processes that are made up -------------------------------------------
-
-
-class Processes:
-    """Answers of fresh processes, the step of each tree taking as long as a test says."""
-
-    def __init__(self, seconds: dict[str, float]):
-        self.seconds = seconds
-        self.started: list[str] = []
-
-    def answered(self, case, request, place, folder, seed) -> tuple[bytes, str]:
-        del case, folder
-        assert request["anchor"] == "compute"
-        name = place.root.name
-        self.started.append(name)
-        step = self.seconds[name] * (1 + 1e-4 * seed)
-        timed = {
-            "rounds": {"step": [step] * 5, "anchor": [0.001] * 5},
-            "anchor": "4096x4096x4096 bfloat16",
-            "amount": 1e9,
-            "device": {"kind": "cuda", "name": "NVIDIA H200"},
-            "environment": {"torch": "2.13.0"},
-        }
-        return json.dumps({"timed": timed}).encode(), ""
-
-
-COUNTS = {"useful_flops": 1e10, "useful_flops.bfloat16": 1e10}
-
-
-def timed_run(
-    processes: Processes, monkeypatch, base: str = "", baseline: Baseline | None = None
-) -> CaseRun:
-    monkeypatch.setattr(timed_runs, "answered", processes.answered)
-    counts = CountedRun(
-        CaseRun("gpt", Tier.EXACT, {"program": "x"}, (COUNTS,), method=METHOD), None
-    )
-    place = Site(Path("base")) if base else None
-    sides = Sides(Site(Path("head")), place, counts, counts if base else None)
-    return timed_runs.timed(
-        Case("gpt", "a.py:b", device="NVIDIA H200"), sides, Path("x"), lambda _: baseline, 1
-    )
-
-
-def test_both_trees_run_in_turns_until_a_verdict_stands(monkeypatch) -> None:
-    processes = Processes({"head": 0.1, "base": 0.1})
-    run = timed_run(processes, monkeypatch, base="base")
-    assert len(run.processes) == len(run.before) == looks.LOOKS[0][0]
-    assert processes.started[:4] == ["base", "head", "head", "base"]
-    assert not run.again
-
-
-def test_a_regression_is_confirmed_in_further_processes(monkeypatch) -> None:
-    processes = Processes({"head": 0.11, "base": 0.1})
-    run = timed_run(processes, monkeypatch, base="base")
-    assert len(run.again) == len(run.before_again) == looks.CONFIRMING
-    assert len(processes.started) == 2 * (9 + 9)
-
-
-def test_a_stored_baseline_is_held_by_new_processes_alone(monkeypatch) -> None:
-    first = timed_run(Processes({"head": 0.1}), monkeypatch)
-    assert len(first.processes) == 9
-    assert first.processes[0]["mfu"] == pytest.approx(1e10 / 989.4e12 / 0.1, rel=0.01)
-    baseline = held_against(first, "")
-    again = Processes({"head": 0.1})
-    timed_run(again, monkeypatch, baseline=baseline)
-    assert again.started == ["head"] * 9
-
-
-def test_a_case_of_another_device_is_not_measured(monkeypatch) -> None:
-    monkeypatch.setattr(timed_runs, "answered", Processes({"head": 0.1}).answered)
-    counts = CountedRun(CaseRun("gpt", Tier.EXACT, {}, (COUNTS,)), None)
-    sides = Sides(Site(Path("head")), None, counts, None)
-    case = Case("gpt", "a.py:b", device="TPU v5p")
-    run = timed_runs.timed(case, sides, Path("x"), lambda _: None, 1)
-    assert run.status == 3
-    assert "declared for TPU v5p" in run.error
 
 
 # --- --against REF --------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import pytest
 
 from goodput.comparison import declared
 from goodput.comparison.declared import Case, cases, reference, studies, variant
-from goodput.comparison.heldback import held_back
 from goodput.comparison.source import object_at, pickled, unpickled
 from goodput.errors import UsageError
 
@@ -67,21 +66,3 @@ def test_a_closure_cannot_be_had_without_cloudpickle(monkeypatch):
     reference("op")(lambda x: x)
     with pytest.raises(UsageError, match="cloudpickle"):
         pickled(studies()["op"])
-
-
-def test_held_back_sizes_are_smaller_and_keep_their_divisor():
-    case = Case({"M": 512, "heads": 8, "N": 48, "dtype": "float32", "flag": True})
-    found = {
-        name: {one.parameters[name] for one in cases}
-        for cases in held_back(case, 1)
-        for name, named in case.parameters.items()
-        if cases[0].parameters[name] != named
-    }
-    assert found == {"M": {384, 256, 320}, "N": {32, 16}}
-    changed = [
-        sum(one.parameters[name] != named for name, named in case.parameters.items())
-        for cases in held_back(case, 1)
-        for one in cases
-    ]
-    assert set(changed) == {1}
-    assert held_back(Case({"heads": 8}), 1) == ()

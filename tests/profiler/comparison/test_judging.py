@@ -9,7 +9,17 @@ import pytest
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
 from goodput.comparison.experiment import Calls, Collected, Place, Plan
 from goodput.comparison.judging import judged
-from goodput.comparison.wire import Checked, Counted, Described, Note, Trouble
+from goodput.comparison.processes import Outcome
+from goodput.comparison.wire import (
+    Checked,
+    Chosen,
+    Counted,
+    Described,
+    Memory,
+    Note,
+    Trouble,
+    Tuned,
+)
 from goodput.device import DeviceIdentity
 
 MEASURED = Provenance("measured", "made up")
@@ -88,7 +98,20 @@ def test_equal_ones_are_tied_and_shown_to_be_the_same():
     comparison = judged(plan(["aten", "b"]), found)
     assert verdicts(comparison) == {"aten": "TIE", "b": "TIE"}
     assert "the same within 1 %" in comparison.rows[1].reason
-    assert "tied" in comparison.sentence
+    tied = "aten and b are tied for the fastest: nothing is proven faster than the reference"
+    assert comparison.sentence == tied
+
+
+def test_ties_before_the_reference_say_by_how_much():
+    times = {"aten": 2 * np.exp(NOISE[0]), "b": np.exp(NOISE[1]), "c": np.exp(NOISE[2])}
+    found = Collected(device="cpu")
+    for place in (0, 1):
+        found.calls |= collected(times, place=place).calls
+    comparison = judged(plan(["aten", "b", "c"], cases=2, processes=12), found)
+    start, _, end = comparison.sentence.partition("; ")
+    assert start == "b and c are tied for the fastest over 2 cases"
+    assert end.startswith(f"{comparison.overall[0].variant} ran 2.0")
+    assert end.endswith("times as fast as the reference")
 
 
 def test_noise_is_a_tie_that_says_how_many_processes_would_tell():
@@ -106,6 +129,7 @@ def test_too_few_processes_for_the_family_are_told():
     found = collected(dict(zip(names, np.exp(NOISE[:, :9]), strict=True)))
     comparison = judged(plan(names), found)
     assert any("cannot prove a difference among 15 pairs" in one for one in comparison.warnings)
+    assert comparison.sentence == "9 processes cannot tell any of them apart"
 
 
 def test_a_time_below_the_physical_limit_is_suspect_with_the_number():
@@ -147,6 +171,7 @@ def test_nothing_measured_is_no_winner():
     comparison = judged(plan(["aten", "b"]), Collected())
     assert not comparison.measured
     assert comparison.sentence == "nothing could be compared"
+    assert comparison.rows[0].reason == "none of 9 processes came to time it"
 
 
 def test_the_means_are_over_cases_and_regret_is_told():
@@ -160,6 +185,8 @@ def test_the_means_are_over_cases_and_regret_is_told():
     assert best.variant == "c"
     assert best.ratio.value == pytest.approx(math.sqrt(0.72), rel=0.01)
     assert best.worst_regret == pytest.approx(1.2, rel=0.01)
+    assert comparison.sentence.startswith("c ran 1.18")
+    assert comparison.sentence.endswith("over 2 cases; in 2 of them another one is faster")
 
 
 def test_notes_and_checks_are_told_once():
@@ -174,9 +201,22 @@ def test_notes_and_checks_are_told_once():
     assert comparison.cases[0].native_error == 2e-7
 
 
-def test_a_note_is_taken_from_an_answer():
-    from goodput.comparison.processes import Outcome
+def test_memory_and_tuning_stand_in_their_row():
+    found = collected({"aten": [1.0] * 9, "b": [1.0] * 9})
+    choice = Chosen(kernel="f", key="(1,)", config="block: 64")
+    row = {"nonce": "", "case": 0, "entry": "b"}
+    answers = [
+        Memory(**row, peak_bytes=4096),
+        Tuned(**row, choice=choice, seconds=0.5, carried=False),
+    ]
+    found.take(Outcome(answers), 0)
+    comparison = judged(plan(["aten", "b"]), found)
+    assert [one.peak_bytes for one in comparison.rows] == [None, 4096]
+    assert [one.tuning_seconds for one in comparison.rows] == [None, 0.5]
+    assert "each process tunes it anew" in comparison.warnings[0]
 
+
+def test_a_note_is_taken_from_an_answer():
     found = Collected()
     found.take(Outcome([Note(nonce="", text="x"), Note(nonce="", text="x")]), 0)
     assert list(found.notes) == ["x"]

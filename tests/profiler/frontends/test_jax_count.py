@@ -551,6 +551,19 @@ def test_a_formula_of_the_users_own_counts_a_foreign_function() -> None:
         del registry._FORMULAS["ffi::my_product"]
 
 
+@pytest.mark.parametrize("train", [None, True])
+def test_what_is_left_in_an_input_is_needed(train: bool | None) -> None:
+    def step(state: dict[str, Any], x: Any) -> Any:
+        state["mean"] = state["mean"] @ state["mean"]
+        return x @ state["weight"]
+
+    state = {"mean": ones(4, 4), "weight": ones(8, 2)}
+    products = 2 if train else 1  # only the weight has a gradient: the mean is no output
+    assert (
+        total(counted(step, state, ones(3, 8), train=train)) == 2 * 4**3 + products * 2 * 3 * 8 * 2
+    )
+
+
 def test_effects_are_not_taken_for_operators() -> None:
     def step(x: Any) -> Any:
         jax.debug.print("{}", x.sum())

@@ -35,12 +35,16 @@ def place(tmp_path, monkeypatch):
     return path
 
 
-@pytest.mark.parametrize("name", ["torch_step", "jax_step"])
-def test_a_function_is_timed_beside_an_anchor(place, name):
+@pytest.mark.parametrize(
+    ("name", "operator"), [("torch_step", "aten::addmm forward float32"), ("jax_step", "dot")]
+)
+def test_a_function_is_timed_beside_an_anchor(place, name, operator):
     pytest.importorskip(name.partition("_")[0])
-    timed = timed_target(
-        f"{place}:{name}", (None, None), None, anchor="compute", mode="float32", seconds=0.0
-    )
+    plan = {"anchor": "compute", "mode": "float32", "seconds": 0.0, "operators": True}
+    timed = timed_target(f"{place}:{name}", (None, None), None, **plan)
+    assert any(one.startswith(operator) for one in timed.profile.operators)
+    assert all(seconds >= 0 for seconds in timed.profile.operators.values())
+    assert timed.profile.launches is None  # no device was recorded
     assert len(timed.rounds.step) == len(timed.rounds.anchor) == 10
     assert timed.device.kind == "cpu"
     values = values_of(timed, {"useful_flops.float32": 512.0})
@@ -75,12 +79,25 @@ def test_a_backward_pass_is_taken_with_the_step():
     assert layer.weight.grad is not None
 
 
-def test_what_cannot_be_timed_is_told():
-    pytest.importorskip("jax")
+def test_the_gradient_of_a_function_of_jax_is_timed_with_it():
+    jax = pytest.importorskip("jax")
     from goodput.frontends import jax_case
     from goodput.frontends.jax_count import Step
 
-    with pytest.raises(NotMeasuredError, match="returns the whole training step"):
-        jax_case.timed(Step(lambda x: x, (1.0,), train=True), "", "compute", PLAN, HostClock())
+    def loss(weights, x):
+        return (x @ weights).sum()
+
+    abstract = jax.ShapeDtypeStruct((4, 4), "float32")
+    step = Step(loss, (abstract, abstract), train=True)
+    timed = jax_case.timed(step, "float32", "compute", PLAN, HostClock())
+    assert len(timed.rounds.step) == PLAN.fewest
+    gradient, arrays = jax_case.called(step)
+    (value,), (slope, *_) = gradient(*(jax.numpy.ones(a.shape, a.dtype) for a in arrays))
+    assert float(value) == 64.0
+    assert (slope == 4.0).all()
+
+
+def test_what_cannot_be_timed_is_told():
+    plan = {"anchor": "compute", "mode": "", "seconds": 0.0, "operators": False}
     with pytest.raises(NotMeasuredError, match="counted and not timed"):
-        timed_target("hf:c.json", (None, None), None, anchor="compute", mode="", seconds=0.0)
+        timed_target("hf:c.json", (None, None), None, **plan)

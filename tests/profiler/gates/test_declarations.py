@@ -71,6 +71,14 @@ def test_a_file_of_variants_is_measured(tmp_path):
         ("[case.a]\ncompare = 'a.py'\ntiers = ['exact']", "compared by their times"),
         ("[case.a]\ncompare = 'a.py'\nbatch = 3", "batch is of a target or a script"),
         ("[case.a]\ncompare = 'a.py'\nbudget = { mfu = '4%' }", "not mfu"),
+        (
+            "[case.a]\ntarget = 'a.py:b'\nbudget = { mfu = '4%' }",
+            r"mfu is held in the measured or modelled tier, and tiers = \['exact'\] leaves",
+        ),
+        (
+            "[case.a]\ntarget = 'a.py:b'\nbudget = { launches = 9 }",
+            "launches is held in the measured tier",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(text, told, tmp_path):

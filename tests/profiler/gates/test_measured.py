@@ -247,6 +247,10 @@ def test_a_slower_clock_is_none_and_is_told():
     result = outcome(timed(1.0, speed=0.8))
     assert result.verdict is Verdict.PASS
     assert any("another speed" in note for note in result.notes)
+    causes = {one.metric: one.cause for one in result.findings}
+    assert causes == {**dict.fromkeys(causes), "step_seconds": Cause.CLOCKS}
+    same = outcome(timed(1.0)).findings
+    assert {one.cause for one in same} == {None}
 
 
 def test_twice_the_work_is_a_regression_although_its_goodput_is_as_before():
@@ -282,3 +286,11 @@ def test_more_than_the_device_can_do_is_not_trusted():
     fast = replace(run, processes=tuple({**one, "mfu": 1.4} for one in run.processes))
     result = outcome(fast)
     assert (result.verdict, result.statuses) == (Verdict.ERROR, {5})
+
+
+def test_why_there_is_nothing_to_hold_against_is_told():
+    why = "at the merge base with main, 0123: case gpt: there is no file gpt.py"
+    (result,) = results([Held(Case("gpt"), timed(), None, why)])
+    assert (result.verdict, result.worst.sentence) == (Verdict.INCOMPARABLE, why)
+    (result,) = results([Held(Case("gpt"), timed(), None)])
+    assert "there is no measured baseline" in result.worst.sentence

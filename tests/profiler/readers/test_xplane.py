@@ -10,7 +10,7 @@ import pytest
 from goodput.commands.stored import load
 from goodput.errors import NotMeasuredError, TraceFormatError, UsageError
 from goodput.readers import xplane
-from goodput.readers.xspace import message_classes
+from goodput.readers.xspace import message_classes, read_space
 from goodput.trace.table import Kind, Link, Phase
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "traces" / "mi300x-jax-conv.xplane.pb"
@@ -94,6 +94,18 @@ def test_modules_and_the_optimizer(trace):
     table = trace.invocations
     optimizer = table.phase == Phase.OPTIMIZER
     assert table.vector_flops[optimizer].sum() == STEPS * 2 * LAYERS * WIDTH * WIDTH
+
+
+def test_times_since_1970_are_as_exact_as_times_since_the_profile_began(trace, profile, tmp_path):
+    (file,) = profile.rglob("*.xplane.pb")
+    space = read_space(file)
+    for line in (line for plane in space.planes for line in plane.lines):
+        line.timestamp_ns += 1_700_000_000_123_456_789
+    later = tmp_path / "later.xplane.pb"
+    later.write_bytes(space.SerializeToString())
+    found = xplane.read(later)
+    assert found.steps == trace.steps
+    assert found.invocations.device_seconds.tolist() == trace.invocations.device_seconds.tolist()
 
 
 def test_a_directory_is_read_too(profile):

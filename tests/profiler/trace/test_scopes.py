@@ -22,6 +22,7 @@ REMATTED = ("scope", "rematted_computation")
         ((("scope", "Optimizer"),), Phase.OPTIMIZER, "Optimizer"),
         ((("transform", "vmap"), ("scope", "a")), Phase.FORWARD, "a"),
         ((TRANSPOSE, ("scope", "optimizer")), Phase.BACKWARD, "optimizer"),
+        ((JVP, ("scope", "a"), JVP, ("scope", "a")), Phase.FORWARD, "a.a"),
     ],
 )
 def test_place(names: tuple[tuple[str, str], ...], phase: Phase, module: str) -> None:
@@ -42,6 +43,15 @@ def test_place(names: tuple[tuple[str, str], ...], phase: Phase, module: str) ->
             "jit(f)/jvp()/jit(dynamic_index_in_dim)/dynamic_slice",
             *(Phase.FORWARD, "", "dynamic_slice"),
         ),
+        (
+            "jit(f)/transpose(jvp(GPT))/jvp(GPT)/checkpoint/block/dot_general",
+            *(Phase.BACKWARD, "GPT.block", "dot_general"),
+        ),
+        (
+            "jit(f)/step/transpose(jvp(GPT))/stack/step/jvp(GPT)/stack/rematted_computation/b/tanh",
+            *(Phase.RECOMPUTE, "step.GPT.stack.b", "tanh"),
+        ),
+        ("jit(f)/transpose(jvp(a))/a/a/dot_general", Phase.BACKWARD, "a.a.a", "dot_general"),
         ("jit(f)/optimizer/sub;jit(f)/optimizer/mul", Phase.OPTIMIZER, "optimizer", "sub"),
         ("jit(f)/cond/branch_1_fun/layer/add", Phase.FORWARD, "layer", "add"),
         ("jit(f)/jvp(bsd,de->bse)/dot_general", Phase.FORWARD, "", "dot_general"),
