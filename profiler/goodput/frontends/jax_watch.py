@@ -84,7 +84,7 @@ class JitWatch:
         def called(compiled: Any, *args: Any, **kwargs: Any) -> Any:
             if watch.seen is None or watch.inside:
                 return call(compiled, *args, **kwargs)
-            return watch.seen(compiled, args, kwargs)
+            return watch.seen(_bound(compiled, call), args, kwargs)
 
         self._replace(jax, "jit", watched)
         self._replace(stages.Compiled, "__call__", called)
@@ -117,6 +117,16 @@ class JitWatch:
             return self._then(function, args, kwargs)
         finally:
             self.inside = False
+
+
+def _bound(compiled: Any, call: Callable[..., Any]) -> Any:
+    """The function that a compiled program is, always the same one, whose calls are not seen."""
+    function = vars(compiled).get(WATCHED)
+    if function is None:
+        function = functools.partial(call, compiled)
+        setattr(function, JAXPR, getattr(compiled, JAXPR, None))
+        setattr(compiled, WATCHED, function)
+    return function
 
 
 def _handing_on(make: Callable[..., Any]) -> Callable[..., Any]:

@@ -64,6 +64,8 @@ def test_the_step_is_the_call_of_the_function_with_most_work(program):
 
 def test_a_program_that_was_compiled_ahead_of_time_is_seen(program):
     compiled = jax.jit(lambda x: (x @ x) / N).lower(jnp.ones((N, N))).compile()
+    run(compiled, times=12)
+    assert program._passes.seen == 11  # from the second call on, each is one step
     run(compiled)
     measured = program.finish()
     assert measured.results.wall_seconds
