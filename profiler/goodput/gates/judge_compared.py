@@ -13,11 +13,10 @@ from goodput.gates import budgets, judge, looks, measured
 from goodput.gates.baselines import incomparable
 from goodput.gates.blessing import middles
 from goodput.gates.causes import settings_moved
-from goodput.gates.exact import moved
 from goodput.gates.held import Held
 from goodput.gates.measured import Judgement
+from goodput.measure.statistics import median
 from goodput.report.compared_verdicts import ERROR, UNTRUSTWORTHY
-from goodput.report.metrics import metric_of
 from goodput.report.verdicts import (
     CaseResult,
     Cause,
@@ -148,8 +147,7 @@ def _one_sided(held: Held, before: set[str], told: set[str]) -> list[Finding]:
 
 
 def _moved(held: Held, name: str, found: Judgement) -> Finding:
-    value = middles(held.run)[name]
-    old = value / math.exp(found.shift.estimate)
+    value, old = middles(held.run)[name], median(_by_name(_before(held))[name])
     origin = held.baseline.origin.get(name) if held.baseline and not held.run.before else None
     if found.verdict is Verdict.PASS:
         return Finding(name, Verdict.PASS, old, value, origin=origin)
@@ -161,7 +159,7 @@ def _moved(held: Held, name: str, found: Judgement) -> Finding:
         cause = Cause.NOISE
     else:
         cause, why = _cause(held, found)
-        told = f"{moved(metric_of(name), name, old, value)}, p {found.p:.2g}; {why}"
+        told = f"{name} moved by {math.expm1(found.shift.estimate):+.2%}, p {found.p:.2g}; {why}"
     return Finding(name, found.verdict, old, value, cause, origin=origin, sentence=told)
 
 

@@ -11,11 +11,9 @@ from goodput.gates import budgets, judge, judge_compared, looks, measured
 from goodput.gates.baselines import incomparable
 from goodput.gates.blessing import middles
 from goodput.gates.causes import Sides, cause_of, clocks_moved, lost_most
-from goodput.gates.exact import moved
 from goodput.gates.held import Held
 from goodput.gates.measured import Judgement
 from goodput.measure.statistics import median
-from goodput.report.metrics import metric_of
 from goodput.report.model import LIMIT
 from goodput.report.verdicts import (
     CaseResult,
@@ -135,31 +133,34 @@ def _before(held: Held) -> Sides:
 
 
 def _cost(held: Held, found: Judgement, before: Sides, now: dict[str, float]) -> Finding:
-    """The finding that decides: that of cost, with its cause."""
+    """The finding that decides: that of cost, with its cause.
+
+    What it was and is are the medians over processes; what is judged, and told in words, is the
+    shift of all processes against all.
+    """
     own = Sides(now, held.run.counts, held.run.surroundings)
-    value = now["cost"]
-    old = value / math.exp(found.shift.estimate)
-    origin = held.baseline.origin.get("cost") if held.baseline else None
+    verdict, cause, sentence = found.verdict, None, ""
     floor = _noise(held)
-    if found.verdict is Verdict.PASS and floor is not None and floor > _REPORT_ONLY:
-        told = f"the noise floor of this case is {percent(floor)}: too high to prove anything small"
-        verdict, cause = Verdict.INCONCLUSIVE, Cause.NOISE
-        return Finding("cost", verdict, old, value, cause, origin=origin, sentence=told)
-    if found.verdict is Verdict.PASS:
-        return Finding("cost", Verdict.PASS, old, value, origin=origin)
-    if found.verdict is Verdict.INCONCLUSIVE:
-        return Finding(
-            "cost",
-            Verdict.INCONCLUSIVE,
-            old,
-            value,
-            Cause.NOISE,
-            origin=origin,
-            sentence=_inconclusive(found),
+    if verdict is Verdict.PASS and floor is not None and floor > _REPORT_ONLY:
+        sentence = (
+            f"the noise floor of this case is {percent(floor)}: too high to prove anything small"
         )
-    cause, told = cause_of(before, own, found.effect)
-    sentence = f"{moved(metric_of('cost'), 'cost', old, value)}, p {found.p:.2g}; {told}"
-    return Finding("cost", found.verdict, old, value, cause, origin=origin, sentence=sentence)
+        verdict, cause = Verdict.INCONCLUSIVE, Cause.NOISE
+    elif verdict is Verdict.INCONCLUSIVE:
+        cause, sentence = Cause.NOISE, _inconclusive(found)
+    elif verdict is not Verdict.PASS:
+        cause, told = cause_of(before, own, found.effect)
+        change = f"cost moved by {math.expm1(found.shift.estimate):+.2%}, p {found.p:.2g}"
+        sentence = f"{change}; {told}"
+    return Finding(
+        "cost",
+        verdict,
+        before.values.get("cost"),
+        now["cost"],
+        cause,
+        origin=held.baseline.origin.get("cost") if held.baseline else None,
+        sentence=sentence,
+    )
 
 
 def _inconclusive(found: Judgement) -> str:

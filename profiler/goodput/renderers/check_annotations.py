@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goodput.renderers.check_words import lost_most
 from goodput.report.verdicts import CaseResult, CheckReport, Finding, Verdict
 
 _MOST = 9
@@ -33,7 +34,7 @@ def _all(report: CheckReport) -> Iterator[str]:
     for result in chosen:
         worst = result.worst
         told = result.error or (worst.sentence if worst else "")
-        yield _of(result, worst, told)
+        yield _of(result, worst, f"{told}{lost_most(result)}")
     for result in chosen:
         for finding in result.findings[1:]:
             if finding.verdict is Verdict.REGRESSED:

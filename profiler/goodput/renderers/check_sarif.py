@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import msgspec
 
+from goodput.renderers.check_words import lost_most
 from goodput.report.metrics import METRICS, metric_of
 from goodput.report.verdicts import CaseResult, CheckReport, Finding, Tier, Verdict
 
@@ -46,13 +49,14 @@ def _rule(name: str) -> dict[str, object]:
 
 
 def _result(result: CaseResult, finding: Finding) -> dict[str, object]:
+    told = f"{result.case}: {finding.sentence}{lost_most(result)}; {result.reproduce}"
     place = {
-        "artifactLocation": {"uri": finding.file},
+        "artifactLocation": {"uri": quote(finding.file)},
         "region": {"startLine": max(finding.line, 1)},
     }
     return {
         "ruleId": metric_of(finding.metric).name,
         "level": "error",
-        "message": {"text": f"{result.case}: {finding.sentence}; {result.reproduce}"},
+        "message": {"text": told},
         "locations": [{"physicalLocation": place}],
     }

@@ -19,6 +19,8 @@ _MEANINGS = {
     5: "untrustworthy",
     6: "inconclusive",
 }
+_IN_A_LINE = 3
+"""Operators that one line names."""
 _ONE_WORD = {
     Verdict.REGRESSED: "regressed",
     Verdict.IMPROVED: "improved",
@@ -85,6 +87,12 @@ def moved(operator: OperatorChange) -> str:
     if not operator.before:
         return f"{operator.operator}: +{added}, new"
     return f"{operator.operator}: +{added} on {before}"
+
+
+def lost_most(result: CaseResult) -> str:
+    """The operators that lost the most, for the end of a line; "" where none is known."""
+    named = [moved(one) for one in result.operators[:_IN_A_LINE]]
+    return f"; what lost most: {', '.join(named)}" if named else ""
 
 
 def overview(report: CheckReport) -> Table:

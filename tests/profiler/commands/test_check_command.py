@@ -13,7 +13,7 @@ import pytest
 
 from goodput.cli import status_of
 from goodput.gates import run_file
-from goodput.gates.observation import METHOD, Place
+from goodput.gates.observation import METHOD, OperatorFigures, Place
 from goodput.gates.observed_run import CaseRun
 from goodput.report.verdicts import CheckReport, Tier
 
@@ -238,16 +238,17 @@ def test_a_read_only_folder_overwrites_nothing(stored, project, monkeypatch, cap
 def test_every_report_of_one_run(stored, project, monkeypatch, capsys) -> None:
     place = Place("graph_breaks", "model.py", 12, "a branch depends on a tensor's value")
     values = {**VALUES, "graph_breaks": 0.0}
-    first = stored(run_of("a", values, toolchain={"torch": "2.13.0"}))
+    known = {"toolchain": {"torch": "2.13.0"}, "operators": {"aten::mm": OperatorFigures(1, 10)}}
+    first = stored(run_of("a", values, **known))
     status_of(["baseline", "bless", first, "--reason", "compiled"])
-    broken = run_of(
-        "a", {**values, "graph_breaks": 2.0}, toolchain={"torch": "2.13.0"}, places=(place,)
-    )
+    known["operators"] = {"aten::mm": OperatorFigures(2, 20)}
+    broken = run_of("a", {**values, "graph_breaks": 2.0}, places=(place,), **known)
     summary = project / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", os.fspath(summary))
     capsys.readouterr()
-    files = ["--markdown", "r.md", "--junit", "r.xml", "--sarif", "r.sarif", "--annotations"]
-    assert status_of(["check", stored(broken, run_of("b")), *files]) == 1
+    names = {"--markdown": "r.md", "--junit": "r.xml", "--sarif": "r.sarif", "--json": "r.json"}
+    files = [word for pair in names.items() for word in pair]
+    assert status_of(["check", stored(broken, run_of("b")), *files, "--annotations"]) == 1
     said = capsys.readouterr().out
     assert "model.py:12" in said
     assert "::error file=model.py,line=12,title=goodput check::a, exact: REGRESSED" in said
@@ -264,6 +265,11 @@ def test_every_report_of_one_run(stored, project, monkeypatch, capsys) -> None:
     location = found["locations"][0]["physicalLocation"]
     assert location["artifactLocation"]["uri"] == "model.py"
     assert location["region"]["startLine"] == 12
+    report, _, annotation = said.partition("::error")
+    forms = [report, annotation, *((project / name).read_text() for name in names.values())]
+    for form in forms:
+        assert "aten::mm" in form  # the operator that lost the most
+        assert "goodput check --tier exact --case a" in " ".join(form.split())
 
 
 @pytest.mark.usefixtures("blessed")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from goodput.commands.observing import Request, observe
-from goodput.commands.timed_runs import values_of
+from goodput.commands.timed_runs import OUTSIDE, values_of
 from goodput.device import DeviceIdentity
 from goodput.frontends.timed_case import TimedCase
 from goodput.gates.baselines import Baseline
@@ -27,6 +27,7 @@ from goodput.gates.declarations import Case
 from goodput.gates.held import Held
 from goodput.gates.judge import judged
 from goodput.gates.judge_measured import results
+from goodput.gates.observation import OperatorFigures
 from goodput.gates.observed_run import CaseRun
 from goodput.measure.interleaved import Rounds
 from goodput.report.verdicts import CaseResult, Cause, Tier, Verdict
@@ -114,12 +115,20 @@ def counted(folder: Path, name: str, text: str, function: str, **request: object
     )
 
 
+def tell(capsys: pytest.CaptureFixture[str], planted: str, result: CaseResult, metric: str) -> None:
+    """The row of the table: what was planted, the tier that found it, its cause and its figure."""
+    one = next(finding for finding in result.findings if finding.metric == metric)
+    with capsys.disabled():
+        print(f"\n  {planted:25} {result.tier:9} {one.cause:10} {one.sentence}")  # noqa: T201 - the table
+
+
 def found(result: CaseResult) -> dict[str, Cause | None]:
     return {one.metric: one.cause for one in result.findings if one.verdict is Verdict.REGRESSED}
 
 
-@pytest.mark.parametrize(("change", "function", "expected"), PLANTED.values(), ids=PLANTED)
-def test_the_exact_tier_finds_it(change, function, expected, tmp_path) -> None:
+@pytest.mark.parametrize("planted", PLANTED)
+def test_the_exact_tier_finds_it(planted, tmp_path, capsys) -> None:
+    change, function, expected = PLANTED[planted]
     program = PROGRAM.replace("DTYPE = ", f"{UNDONE}\nDTYPE = ")
     before = counted(tmp_path, "planted_before", program, function)
     after = counted(tmp_path, "planted_after", program.replace(*change), function)
@@ -134,6 +143,7 @@ def test_the_exact_tier_finds_it(change, function, expected, tmp_path) -> None:
         place = next(one for one in result.findings if one.metric == metric)
         assert place.file.endswith("planted_after.py")
         assert "print" in place.sentence
+    tell(capsys, planted, result, metric)
 
 
 KERNEL = """
@@ -161,7 +171,7 @@ def step():
 """
 
 
-def test_the_exact_tier_finds_a_triton_config_that_spills(tmp_path) -> None:
+def test_the_exact_tier_finds_a_triton_config_that_spills(tmp_path, capsys) -> None:
     pytest.importorskip("triton")
 
     def with_config(name: str, size: int, warps: int) -> CaseRun:
@@ -176,6 +186,7 @@ def test_the_exact_tier_finds_a_triton_config_that_spills(tmp_path) -> None:
     assert found(result)[name] is Cause.CODE
     place = next(one for one in result.findings if one.metric == name)
     assert place.file.endswith("spill_after.py")
+    tell(capsys, "a Triton config spills", result, name)
 
 
 @dataclass
@@ -195,12 +206,22 @@ class Machine:
         return values_of(timed, {"useful_flops.bfloat16": 1e10})
 
 
-def test_the_measured_tier_finds_a_slower_data_path() -> None:
+def test_the_measured_tier_finds_a_slower_data_path(capsys) -> None:
     def run(data_seconds: float) -> CaseRun:
         processes = Machine(data_seconds).processes()
         counts = {"useful_flops": 1e10, "useful_flops.bfloat16": 1e10}
+        operators = {
+            "aten::mm forward bfloat16": OperatorFigures(seconds=0.08),
+            OUTSIDE: OperatorFigures(seconds=data_seconds),
+        }
         return CaseRun(
-            "planted", Tier.MEASURED, {"program": "x"}, processes, counts=counts, again=processes
+            "planted",
+            Tier.MEASURED,
+            {"program": "x"},
+            processes,
+            operators,
+            counts=counts,
+            again=processes,
         )
 
     def outcome(after: float) -> CaseResult:
@@ -211,3 +232,5 @@ def test_the_measured_tier_finds_a_slower_data_path() -> None:
     slower = outcome(0.02)
     assert (slower.verdict, slower.worst.cause) == (Verdict.REGRESSED, Cause.CODE)
     assert slower.worst.change == pytest.approx(0.11, abs=0.01)
+    assert [one.operator for one in slower.operators] == [OUTSIDE]
+    tell(capsys, "a slower data path", slower, "cost")
