@@ -38,7 +38,7 @@ from goodput.capacity.measurement import SCALED, Measurement, Peaks
 from goodput.device import DeviceIdentity
 from goodput.errors import NotMeasuredError, UsageError
 from goodput.frontends.nvidia_clocks import ClockWatch, Reading, other_processes
-from goodput.measure.bouts import Bench, Outcome, Result, tournament
+from goodput.measure.bouts import Bench, Outcome, Protocol, Result, tournament
 from goodput.measure.clock import Clock, HostClock
 from goodput.units import si
 from goodput_kernels.candidate import Candidate
@@ -101,8 +101,20 @@ def measure_peaks(
         if meanwhile is not None:
             return meanwhile
         begin += clock.now() - before
-        job = _Job(level, device, framework, software, clock, told, begin, list(notes))
-        profile, peaks = job.run(dtypes, known)
+        # What cannot be kept on the way cannot be kept at the end either, and is told then.
+        job = _Job(
+            level,
+            device,
+            framework,
+            software,
+            clock,
+            told,
+            begin,
+            known,
+            lambda profile: keep(path, profile, unlocked),
+            list(notes),
+        )
+        profile, peaks = job.run(dtypes)
         trouble = keep(path, profile, unlocked)
     return replace(peaks, warnings=(*peaks.warnings, *trouble))
 
@@ -131,16 +143,20 @@ class _Job:
     clock: Clock
     progress: Progress
     begin: float
+    known: Profile | None
+    save: Callable[[Profile], object]
     notes: list[str] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
     proof: Proof = field(default_factory=lambda: Proof(Outcome({}, {})))
     sustained: dict[str, Result] = field(default_factory=dict)
     zeros: dict[str, float] = field(default_factory=dict)
     collectives: tuple[Measurement, ...] = ()
-    partial: str = ""
 
-    def run(self, asked: tuple[str, ...], known: Profile | None) -> tuple[Profile, Peaks]:
-        """Measure, and lay down what was found beside what is `known`."""
+    def run(self, asked: tuple[str, ...]) -> tuple[Profile, Peaks]:
+        """Measure, and lay down what was found beside what is known.
+
+        What each round found is saved at once: a process that is killed leaves it behind, marked.
+        """
         target = target_of(self.device, self.framework)
         on_nvidia = self.device.kind == "cuda"
         gpu = driver_name(self.framework) if on_nvidia else ""
@@ -152,25 +168,52 @@ class _Job:
             other_frameworks(target),
         ):
             protocol = replace(usual.protocol, **_CHANGES[self.level])
-            bench = replace(usual, protocol=protocol, checkpoint=self._keep_outcome)
+
+            def laid(partial: str) -> tuple[Profile, Peaks]:
+                readings = tuple(clocks.readings) if isinstance(clocks, ClockWatch) else ()
+                return self._laid(target, protocol, readings, others, partial)
+
+            def checkpoint(outcome: Outcome) -> None:
+                self.proof = Proof(outcome)
+                self._save(laid)
+
+            bench = replace(usual, protocol=protocol, checkpoint=checkpoint)
+            partial = ""
             try:
                 with _terminable():
                     self._measure(asked, target, bench)
             except KeyboardInterrupt:
-                passed = self.clock.now() - self.begin
-                self.partial = f"interrupted after {passed:.0f} s; run it again for the rest"
-        readings = tuple(clocks.readings) if isinstance(clocks, ClockWatch) else ()
-        if not self.proof.outcome.winners:
-            raise NotMeasuredError(self._nothing())
-        found = self._found(self._around(target, bench), readings)
-        profile = lay_down(found, known, self.software, self.clock.epoch())
+                partial = f"interrupted {self._told()}"
+        if not self._winners():
+            raise NotMeasuredError(self._nothing(partial))
+        return laid(partial)
+
+    def _laid(
+        self,
+        target: Target,
+        protocol: Protocol,
+        readings: tuple[Reading, ...],
+        others: tuple[str, ...],
+        partial: str,
+    ) -> tuple[Profile, Peaks]:
+        """The profile, and its figures, of all that was found until now."""
+        found = self._found(self._around(target, protocol), readings, partial)
+        profile = lay_down(found, self.known, self.software, self.clock.epoch())
         peaks = replace(
-            peaks_of(found, profile.capacity, known),
+            peaks_of(found, profile.capacity, self.known),
             surroundings=surroundings(target, self.software, self._ran(), readings, others),
             seed=protocol.seed,
             seconds=self.clock.now() - self.begin,
         )
         return replace(profile, peaks=peaks, measured_at=self.clock.epoch()), peaks
+
+    def _save(self, laid: Callable[[str], tuple[Profile, Peaks]]) -> None:
+        if self._winners():
+            profile, _ = laid(f"killed {self._told()}")
+            self.save(profile)
+
+    def _told(self) -> str:
+        return f"after {self.clock.now() - self.begin:.0f} s; run it again for the rest"
 
     # What is measured.
 
@@ -188,7 +231,7 @@ class _Job:
             leave_out_slow(self.plan.questions, mode, found)
         self._fit_memory(target)
         bench = replace(bench, deadline=self.begin + SECONDS[self.level] - self._reserve())
-        self._keep_outcome(tournament(self.plan.questions.groups, bench))
+        self.proof = Proof(tournament(self.plan.questions.groups, bench))
         self.proof.of_all(target, bench, self._share())
         modes = [mode for mode in self.plan.modes if f"flops {mode}" in self._winners()]
         for mode in modes[: _SUSTAINED_MODES[self.level]]:
@@ -204,19 +247,16 @@ class _Job:
     def _measure_collectives(self, target: Target, bench: Bench) -> None:
         ranks = ranks_of(device_count(), on_cpu=target.on_cpu)
         self.progress(f"collectives over {ranks} ranks")
-        self.collectives = measure_collectives(ranks, self._around(target, bench))
+        self.collectives = measure_collectives(ranks, self._around(target, bench.protocol))
 
     def _winners(self) -> dict[str, Result]:
         return self.proof.outcome.winners
 
-    def _keep_outcome(self, outcome: Outcome) -> None:
-        self.proof = Proof(outcome)
-
     # How it is measured.
 
-    def _around(self, target: Target, bench: Bench) -> Circumstances:
+    def _around(self, target: Target, protocol: Protocol) -> Circumstances:
         return Circumstances(
-            target, self.device.name, bench.protocol.share, target.cores, self.clock.date()
+            target, self.device.name, protocol.share, target.cores, self.clock.date()
         )
 
     def _share(self) -> float:
@@ -245,7 +285,7 @@ class _Job:
 
     # What was found.
 
-    def _found(self, around: Circumstances, readings: tuple[Reading, ...]) -> Found:
+    def _found(self, around: Circumstances, readings: tuple[Reading, ...], partial: str) -> Found:
         return Found(
             level=self.level,
             device=self.device,
@@ -257,7 +297,7 @@ class _Job:
             collectives=self.collectives,
             around=around,
             readings=readings,
-            partial=self.partial,
+            partial=partial,
             notes=(*self.notes, *self.proof.notes, *self._short()),
         )
 
@@ -279,9 +319,9 @@ class _Job:
         for rivals in self.plan.questions.groups.values():
             yield from (rival for rival in rivals if rival.label not in unable)
 
-    def _nothing(self) -> str:
-        if self.partial:
-            return f"nothing was measured: {self.partial}"
+    def _nothing(self, partial: str) -> str:
+        if partial:
+            return f"nothing was measured: {partial}"
         reasons = list(dict.fromkeys(self.proof.outcome.unable.values()))
         why = f": {reasons[0]}" if reasons else ""
         return f"nothing could be measured on {self.device.name}{why}"

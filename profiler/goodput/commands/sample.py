@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -15,13 +16,14 @@ from goodput.comparison.faults import said
 from goodput.comparison.problem import Frameworks, Problem
 from goodput.comparison.trees import leaves
 from goodput.comparison.tuning import first_call
-from goodput.comparison.wire import Chosen, Counted, Request, Resources, Wire, opened
+from goodput.comparison.wire import Chosen, Counted, Memory, Request, Resources, Wire, opened
 from goodput.comparison.worker import Worker
 from goodput.recording.counting import of_call
 from goodput.recording.frameworks import framework_of
 from goodput.trace.recording import WorkPass
 
 _RECOMPUTE = "recompute"
+_WATCHED_CALLS = 3
 
 
 def count(
@@ -31,12 +33,9 @@ def count(
     try:
         values = problem.values(1)
         arguments = problem.arguments(entry, values)
-        outputs: list[object] = []
-
-        def call() -> None:
-            outputs.append(problem.run(entry, values, problem.arguments(entry, values)))
-
-        first_call(wire, place, entry, choices, call)
+        first_call(wire, place, entry, choices, partial(problem.run, entry, values, arguments))
+        outputs = _peak(wire, place, entry, problem, values)
+        arguments = problem.arguments(entry, values)
         recording = of_call(problem.call(entry, values), arguments)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
         wire.note(f"{entry} is not counted: {said(error)}")
@@ -46,6 +45,29 @@ def count(
         return
     moved = sum(int(getattr(leaf, "nbytes", 0)) for leaf in leaves([arguments, outputs]))
     wire.say(counted(wire.nonce, place, entry, recording.work, moved))
+
+
+def _peak(
+    wire: Wire, place: int, entry: str, problem: Problem, values: tuple[Any, ...]
+) -> list[Any]:
+    """Says what memory a call takes at most, and returns what it gave.
+
+    All of it is held: what an earlier call frees while a later one runs would be missed.
+    """
+    home = problem.home(entry, values)
+    held: list[Any] = []
+    peaks = []
+    for _ in range(_WATCHED_CALLS):
+        arguments = problem.arguments(entry, values)
+        home.wait(arguments)
+        held.append(arguments)
+        home.forget_peak()
+        held.append(problem.run(entry, values, arguments))
+        peaks.append(home.peak_bytes())
+    known = [peak for peak in peaks if peak is not None]
+    if known:  # what else the process does can only add to it
+        wire.say(Memory(nonce=wire.nonce, case=place, entry=entry, peak_bytes=min(known)))
+    return held[-1:]
 
 
 def counted(nonce: str, place: int, entry: str, work: WorkPass, moved: int) -> Counted:

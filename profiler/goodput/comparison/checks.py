@@ -48,14 +48,12 @@ class Findings:
         error: the largest root mean square error, relative.
         deterministic: whether equal values gave equal bits.
         notes: sentences.
-        peak_bytes: memory in use at most in one call.
     """
 
     fault: Fault | None = None
     error: float | None = None
     deterministic: bool | None = None
     notes: list[str] = field(default_factory=list)
-    peak_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -211,15 +209,11 @@ class Examination:
         home = problem.home(entry, values)
         if self._has("poison"):
             home.poison(self._shapes(values))
-        home.forget_peak()
         try:
             outputs = problem.run(entry, values, arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
             self._fail(ERROR, raised(error))
             return None
-        # The least of all calls: what else the process does can only add to it.
-        seen = [p for p in (self.findings.peak_bytes, home.peak_bytes()) if p is not None]
-        self.findings.peak_bytes = min(seen, default=None)
         if self._has("plain tensors"):
             for leaf in leaves(outputs):
                 self._report(INVALID, home.fault(leaf) if home.owns(leaf) else "")

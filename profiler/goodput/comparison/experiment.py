@@ -18,6 +18,7 @@ from goodput.comparison.wire import (
     Described,
     End,
     HeldBack,
+    Memory,
     Message,
     Note,
     Request,
@@ -71,6 +72,7 @@ class Collected:
         cache_bytes: of the device's last cache; 0 where that is not known.
         flush_bytes: written between two calls.
         tuned: what Triton's tuners chose, in order.
+        peak_bytes: that a call of each row takes at most.
     """
 
     calls: dict[Row, dict[int, Calls]] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Collected:
     cache_bytes: int = 0
     flush_bytes: int = 0
     tuned: list[Tuned] = field(default_factory=list)
+    peak_bytes: dict[Row, int] = field(default_factory=dict)
 
     def take(self, outcome: Outcome, number: int) -> None:
         """Takes in what one process said; `number` is that of the sample."""
@@ -104,6 +107,8 @@ class Collected:
             self.troubles.setdefault(row, answer)
         elif isinstance(answer, Checked):
             self.checked[row] = answer
+        elif isinstance(answer, Memory):
+            self.peak_bytes[row] = answer.peak_bytes
         elif isinstance(answer, HeldBack):
             self.held_back.setdefault(answer.case, []).append(answer)
         elif isinstance(answer, Note):

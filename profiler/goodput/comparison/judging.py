@@ -305,7 +305,7 @@ def _row(plan: Plan, collected: Collected, case: _Judged, entry: str, share: flo
         deterministic=checked.deterministic if checked else None,
         first_seconds=median(firsts) if firsts else None,
         tuning_seconds=collected.tuning_seconds((place, entry)),
-        peak_bytes=checked.peak_bytes if checked else None,
+        peak_bytes=collected.peak_bytes.get((place, entry)),
         same_operators=bool(own and theirs and entry != reference)
         and own is not None
         and theirs is not None

@@ -156,7 +156,6 @@ class Sample:
                 native_error=native_error(truths),
                 deterministic=found.deterministic,
                 notes=tuple(found.notes),
-                peak_bytes=found.peak_bytes,
             )
         )
 

@@ -105,7 +105,12 @@ class Checked(Answer, frozen=True, kw_only=True, tag="checked"):
     native_error: float | None
     deterministic: bool | None
     notes: tuple[str, ...] = ()
-    peak_bytes: int | None = None
+
+
+class Memory(Answer, frozen=True, kw_only=True, tag="memory"):
+    """The memory that a call takes at most."""
+
+    peak_bytes: int
 
 
 class Tuned(Answer, frozen=True, kw_only=True, tag="tuned"):
@@ -179,7 +184,18 @@ class End(Answer, frozen=True, kw_only=True, tag="end"):
 
 
 Message: TypeAlias = (
-    At | Described | Counted | Trouble | Checked | HeldBack | Note | Timed | Tuned | Resources | End
+    At
+    | Described
+    | Counted
+    | Memory
+    | Trouble
+    | Checked
+    | HeldBack
+    | Note
+    | Timed
+    | Tuned
+    | Resources
+    | End
 )
 
 _decoder = msgspec.json.Decoder(Message)

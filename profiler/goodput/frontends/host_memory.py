@@ -1,6 +1,7 @@
 """How much memory this process takes at most during a call: the system's own high-water mark.
 
-Linux alone keeps one that can be set back; elsewhere nothing is told.
+Linux alone keeps one that can be set back; elsewhere nothing is told. A process that watches it
+allocates otherwise than it would: nothing is to be timed in it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ _RESET = Path("/proc/self/clear_refs")
 _RESET_HIGH_WATER = "5"  # man 5 proc_pid_clear_refs
 _FIELD = re.compile(r"^(VmHWM|VmRSS):\s+(\d+) kB$", re.MULTILINE)
 _KIBIBYTE = 1 << 10
+_M_MMAP_THRESHOLD = -3  # of malloc.h
+_LARGE_BYTES = 1 << 16
 
 
 @dataclass(slots=True)
@@ -25,9 +28,11 @@ class HighWater:
     _before: int | None = None
 
     def forget(self) -> None:
-        """Gives freed memory back, so that using it again is seen, and starts anew."""
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)  # glibc's; others give large blocks back at once
+        """Gives freed memory back, now and from now on, so that using it again is seen."""
+        with suppress(OSError, AttributeError):  # only glibc keeps large blocks that were freed
+            library = ctypes.CDLL(None)
+            library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+            library.malloc_trim(0)
         try:
             _RESET.write_text(_RESET_HIGH_WATER, encoding="ascii")
         except OSError:

@@ -59,7 +59,11 @@ def _memory(rows: Sequence[VariantRow], comparison: Comparison) -> tuple[str, ..
     """What the column of memory is, and who counted it."""
     if not any(row.peak_bytes is not None for row in rows):
         return ()
-    by = "the process's high-water mark" if comparison.device == "cpu" else "torch's allocator"
+    by = (
+        "the high-water mark of a process that is not timed"
+        if comparison.device == "cpu"
+        else "torch's allocator"
+    )
     return (f"memory: at most in use during a call beyond what was before it, by {by}",)
 
 

@@ -1,5 +1,6 @@
 """Measuring the whole device: on a clock that only the kernels move, and once on this CPU."""
 
+import functools
 import json
 import os
 import signal
@@ -92,8 +93,12 @@ def machine(monkeypatch, tmp_path):
     return fake
 
 
+def place():
+    return cache.path_of(DEVICE, software_versions(), cache.directory())
+
+
 def stored():
-    return cache.read(cache.path_of(DEVICE, software_versions(), cache.directory()))
+    return cache.read(place())
 
 
 def rows(peaks):
@@ -185,9 +190,19 @@ def test_a_partial_measurement_is_no_answer_for_others_and_the_next_is_whole():
 
 
 @pytest.mark.usefixtures("machine")
+def test_what_a_killed_measurement_leaves_behind_is_marked():
+    left = []
+    measure_peaks("quick", progress=at("round 4", lambda: left.append(stored())))
+    (profile,) = left
+    assert profile.peaks.partial.startswith("killed after")
+    assert profile.capacity.flops_per_s["float32"].rate == pytest.approx(1000 / 0.25)
+    assert stored().peaks.partial == ""
+
+
+@pytest.mark.usefixtures("machine")
 def test_a_damaged_profile_is_measured_again_and_said():
     measure_peaks("quick")
-    path = cache.path_of(DEVICE, software_versions(), cache.directory())
+    path = place()
     path.write_bytes(b"{")
     (warning,) = measure_peaks("quick").warnings
     assert "is damaged" in warning
@@ -216,11 +231,12 @@ def test_of_two_at_once_the_second_waits_and_takes_the_first_one_s():
         with cache.host_lock(folder, peak.HostClock(), 0.0):
             holding.set()
             waiting.wait(30)
+            software, keep = software_versions(), functools.partial(cache.write, place())
             job = peak._Job(
-                "quick", DEVICE, "torch", software_versions(), peak.HostClock(), print, 0.0
+                "quick", DEVICE, "torch", software, peak.HostClock(), print, 0.0, None, keep
             )
-            profile, peaks = job.run((), None)
-            cache.write(cache.path_of(DEVICE, software_versions(), folder), profile)
+            profile, peaks = job.run(())
+            keep(profile)
             found.append(peaks)
 
     thread = threading.Thread(target=first)

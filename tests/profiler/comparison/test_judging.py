@@ -9,7 +9,17 @@ import pytest
 from goodput.capacity.profile import BandwidthPoint, Capacity, Peak, Provenance
 from goodput.comparison.experiment import Calls, Collected, Place, Plan
 from goodput.comparison.judging import judged
-from goodput.comparison.wire import Checked, Counted, Described, Note, Trouble
+from goodput.comparison.processes import Outcome
+from goodput.comparison.wire import (
+    Checked,
+    Chosen,
+    Counted,
+    Described,
+    Memory,
+    Note,
+    Trouble,
+    Tuned,
+)
 from goodput.device import DeviceIdentity
 
 MEASURED = Provenance("measured", "made up")
@@ -191,9 +201,22 @@ def test_notes_and_checks_are_told_once():
     assert comparison.cases[0].native_error == 2e-7
 
 
-def test_a_note_is_taken_from_an_answer():
-    from goodput.comparison.processes import Outcome
+def test_memory_and_tuning_stand_in_their_row():
+    found = collected({"aten": [1.0] * 9, "b": [1.0] * 9})
+    choice = Chosen(kernel="f", key="(1,)", config="block: 64")
+    row = {"nonce": "", "case": 0, "entry": "b"}
+    answers = [
+        Memory(**row, peak_bytes=4096),
+        Tuned(**row, choice=choice, seconds=0.5, carried=False),
+    ]
+    found.take(Outcome(answers), 0)
+    comparison = judged(plan(["aten", "b"]), found)
+    assert [one.peak_bytes for one in comparison.rows] == [None, 4096]
+    assert [one.tuning_seconds for one in comparison.rows] == [None, 0.5]
+    assert "each process tunes it anew" in comparison.warnings[0]
 
+
+def test_a_note_is_taken_from_an_answer():
     found = Collected()
     found.take(Outcome([Note(nonce="", text="x"), Note(nonce="", text="x")]), 0)
     assert list(found.notes) == ["x"]

@@ -9,7 +9,7 @@ import pytest
 from goodput.comparison import processes
 from goodput.comparison.experiment import Collected, Experiment, Place, Plan
 from goodput.comparison.processes import Outcome, outcome_of
-from goodput.comparison.wire import At, Described, End, Request, Timed, decoded
+from goodput.comparison.wire import At, Chosen, Described, End, Request, Timed, Tuned, decoded
 
 WORKER = """
 import json, os, signal, sys, time
@@ -144,3 +144,20 @@ def test_a_file_that_cannot_be_loaded_ends_all(monkeypatch):
     experiment.sample({})
     assert experiment.collected.trouble(1, "b").text == "status 1"
     assert isinstance(experiment.collected, Collected)
+
+
+def test_what_a_tuner_chose_in_one_process_is_given_to_the_next(monkeypatch):
+    asked = []
+    choice = Chosen(kernel="m.kernel", key="(64,)", config="block: 64")
+
+    def answer(request, *_):
+        asked.append(request.choices)
+        tuned = Tuned(nonce="", case=0, entry="b", choice=choice, seconds=0.5, carried=True)
+        first = [tuned] if not request.choices else []
+        return Outcome([timed(case, names) for case, names in request.entries.items()] + first)
+
+    monkeypatch.setattr("goodput.comparison.experiment.outcome_of", answer)
+    experiment = Experiment(plan(), lambda _: None)
+    experiment.sample({})
+    assert asked == [(), (choice,)]
+    assert experiment.collected.tuning_seconds((0, "b")) == 0.5
