@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,30 @@ def imported_from(top: str, instead_of: str) -> Iterator[None]:
             f"{names} {'was' if len(strays) == 1 else 'were'} imported from {root}, not from this "
             "commit: uninstall it there, or name its folder in PYTHONPATH"
         )
+
+
+@contextmanager
+def path_for(top: Path | None, instead_of: Path | None) -> Iterator[None]:
+    """Inside, processes that are started import one tree's files instead of another's.
+
+    By `PYTHONPATH`, which stands before what is installed; both are None where there is no other.
+    """
+    if top is None or instead_of is None:
+        yield
+        return
+    here, root = top.resolve(), instead_of.resolve()
+    moved = [_moved(entry, root, here) for entry in sys.path if entry]
+    own = [new for new, old in zip(moved, filter(None, sys.path), strict=True) if new != old]
+    given = os.environ.get("PYTHONPATH")
+    kept = [_moved(entry, root, here) for entry in given.split(os.pathsep)] if given else []
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*own, *kept]))
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = given
 
 
 def _moved(entry: str, root: Path, here: Path) -> str:

@@ -2,12 +2,13 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from goodput.commands.own_imports import imported_from
+from goodput.commands.own_imports import imported_from, path_for
 from goodput.errors import NotMeasuredError
 
 
@@ -56,3 +57,16 @@ def test_the_environment_stays(trees, monkeypatch) -> None:
     monkeypatch.setattr(sys, "path", [str(environment / "lib"), *sys.path])
     with imported_from(str(own), str(other)):
         assert sys.path[0] == str(environment / "lib")
+
+
+def test_processes_that_are_started_import_the_commit_s_own(trees, monkeypatch) -> None:
+    own, other = trees
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    with path_for(own, other):
+        assert os.environ["PYTHONPATH"] == f"{own}/src{os.pathsep}/elsewhere"
+    assert os.environ["PYTHONPATH"] == "/elsewhere"
+    monkeypatch.delenv("PYTHONPATH")
+    with path_for(own, other):
+        assert os.environ["PYTHONPATH"] == f"{own}/src"
+    with path_for(None, None):
+        assert "PYTHONPATH" not in os.environ
