@@ -62,7 +62,8 @@ def __getattr__(name: str) -> object:
     """The public name `name`, loaded from where it lives."""
     if name not in _HOMES:
         raise AttributeError(f"module 'goodput' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -5,6 +5,7 @@ A step is what lies between two calls of the jitted function that does most of t
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
@@ -17,6 +18,7 @@ from goodput.errors import typed_line
 from goodput.frontends import jax_device
 from goodput.frontends.jax_count import count_traced
 from goodput.frontends.jax_kinds import Kinds
+from goodput.frontends.jax_nnx import nnx_scopes
 from goodput.frontends.jax_passes import JaxCounter, JaxProfiler, WindowTimer
 from goodput.frontends.jax_private import (
     PLAIN,
@@ -25,7 +27,7 @@ from goodput.frontends.jax_private import (
     compilations,
     profile_is_running,
 )
-from goodput.frontends.jax_watch import JitWatch
+from goodput.frontends.jax_watch import JAXPR, JitWatch
 from goodput.frontends.measured import Measured
 from goodput.frontends.step_instruments import Clock, Instruments, PassOptions, ProgramEnd
 from goodput.frontends.step_kinds import describe
@@ -165,7 +167,9 @@ class JaxProgram:
     def _call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call in any other step."""
         self._guarded(self._before, function, args, kwargs)
-        result = self._last = function(*args, **kwargs)
+        traces = self._passes.state in (State.WARMUP, State.COUNT)
+        with nnx_scopes() if traces else contextlib.nullcontext():
+            result = self._last = function(*args, **kwargs)
         return result
 
     def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -206,14 +210,14 @@ class JaxProgram:
         return self._counts[key]
 
     def _count(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> WorkPass:
-        trace = getattr(function, "trace", None)
-        if trace is None:
+        trace, jaxpr = getattr(function, "trace", None), getattr(function, JAXPR, None)
+        if trace is None and jaxpr is None:
             return WorkPass(
-                failure="a program that was compiled ahead of time has no jaxpr, so no step was "
-                "counted by it"
+                failure="a program that was compiled ahead of time, and not here, has no jaxpr, so "
+                "no step was counted by it"
             )
         try:
-            counted = count_traced(trace(*args, **kwargs).jaxpr)
+            counted = count_traced(trace(*args, **kwargs).jaxpr if trace else jaxpr)
         except Exception as error:  # noqa: BLE001 - the border with the user's program
             return WorkPass(failure=f"a step could not be counted ({typed_line(error)})")
         self._notes |= dict.fromkeys(counted.warnings)

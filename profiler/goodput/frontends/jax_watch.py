@@ -12,10 +12,16 @@ from typing import Any
 
 import jax
 
+from goodput.frontends.jax_nnx import nnx_scopes
 from goodput.frontends.jax_private import tracing
 
 WATCHED = "_goodput_function"
 """Where a watched function holds the jitted one."""
+
+JAXPR = "_goodput_jaxpr"
+"""Where a program that was compiled ahead of time holds what it was traced to."""
+
+_TRACING = ("lower", "trace")
 
 Seen = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -35,7 +41,8 @@ def watched_function(function: Any, watch: JitWatch) -> Any:
 
     for name in dir(function):  # `lower`, `trace`, `clear_cache`...
         if not name.startswith("__"):
-            setattr(watched, name, getattr(function, name))
+            member = getattr(function, name)
+            setattr(watched, name, nnx_scopes()(member) if name in _TRACING else member)
     setattr(watched, WATCHED, function)
     return watched
 
@@ -50,18 +57,17 @@ class JitWatch:
     def __init__(self, seen: Seen) -> None:
         self._then = seen
         self.inside = False
-        self._originals: tuple[Any, Any] | None = None
+        self._originals: list[tuple[Any, str, Any]] = []
         self.seen: Seen | None = None
 
     def install(self) -> None:
         """Begins to see."""
         self.seen = self._see
-        if self._originals is not None:
+        if self._originals:
             return
-        compiled_class: Any = jax.stages.Compiled
+        stages: Any = jax.stages
         jit: Any = jax.jit
-        call: Any = compiled_class.__call__
-        self._originals = jit, call
+        call: Any = stages.Compiled.__call__
         kind, watch = type(jit(lambda: 0)), self
 
         @functools.wraps(jit)
@@ -78,10 +84,16 @@ class JitWatch:
         def called(compiled: Any, *args: Any, **kwargs: Any) -> Any:
             if watch.seen is None or watch.inside:
                 return call(compiled, *args, **kwargs)
-            return watch.seen(compiled, args, kwargs)
+            return watch.seen(_bound(compiled, call), args, kwargs)
 
-        jax.jit = watched
-        compiled_class.__call__ = called
+        self._replace(jax, "jit", watched)
+        self._replace(stages.Compiled, "__call__", called)
+        self._replace(stages.Traced, "lower", _handing_on(stages.Traced.lower))
+        self._replace(stages.Lowered, "compile", _handing_on(stages.Lowered.compile))
+
+    def _replace(self, owner: Any, name: str, made: Any) -> None:
+        self._originals.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, made)
 
     def hand_to(self, seen: Seen | None) -> None:
         """Hands every call to `seen`, from inside of traces too; None hands them as at first."""
@@ -94,10 +106,8 @@ class JitWatch:
     def remove(self) -> None:
         """Gives jax its own functions back."""
         self.let_be()
-        if self._originals is not None:
-            compiled_class: Any = jax.stages.Compiled
-            jax.jit, compiled_class.__call__ = self._originals
-            self._originals = None
+        while self._originals:
+            setattr(*self._originals.pop())
 
     def _see(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.inside or tracing():
@@ -107,3 +117,25 @@ class JitWatch:
             return self._then(function, args, kwargs)
         finally:
             self.inside = False
+
+
+def _bound(compiled: Any, call: Callable[..., Any]) -> Any:
+    """The function that a compiled program is, always the same one, whose calls are not seen."""
+    function = vars(compiled).get(WATCHED)
+    if function is None:
+        function = functools.partial(call, compiled)
+        setattr(function, JAXPR, getattr(compiled, JAXPR, None))
+        setattr(compiled, WATCHED, function)
+    return function
+
+
+def _handing_on(make: Callable[..., Any]) -> Callable[..., Any]:
+    """`make`, whose result holds the jaxpr of the stage before it."""
+
+    @functools.wraps(make)
+    def handing_on(stage: Any, *args: Any, **kwargs: Any) -> Any:
+        made = make(stage, *args, **kwargs)
+        setattr(made, JAXPR, getattr(stage, JAXPR, None) or getattr(stage, "jaxpr", None))
+        return made
+
+    return handing_on

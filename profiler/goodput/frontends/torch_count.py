@@ -195,7 +195,7 @@ def _counted(
     modules.start()
     try:
         with (
-            mode_of(step),
+            nullcontext() if step.train is None else mode_of(step),
             optimizers.watched(),
             no_collection(),
             listening(),

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch._ops import HigherOrderOperator
 from torch.nn import functional
 
 from goodput.frontends.torch_attention import AttentionWatch
@@ -66,6 +67,8 @@ _LOWERED = frozenset(
     }
 )
 """What autocast runs in its lower precision: products, under each of their names."""
+_ANSWERED = _MOVES | _LOWERED | {_Tensor.to, torch.lstm}
+"""What may run otherwise than as it is called."""
 
 
 class HollowDevices(AttentionWatch):
@@ -85,7 +88,13 @@ class HollowDevices(AttentionWatch):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Runs `func` as a CPU would answer it."""
-        kwargs = kwargs or {}
+        if not kwargs and func not in _ANSWERED and not isinstance(func, HigherOrderOperator):
+            return func(*args)
+        return self._answered(func, types, args, kwargs or {})
+
+    def _answered(
+        self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if func in _MOVES:
             return args[0]
         if func is _Tensor.to:
@@ -167,23 +176,24 @@ def open_functions() -> Iterator[None]:
     While a mode handles one it is off, and would see nothing of what the function calls: the
     attention in `multi_head_attention_forward`, or all that a backward pass recomputes.
     """
-
-    def unless_plain(check: Callable[..., bool], *, opened: bool) -> Callable[..., bool]:
-        def overridden(*values: Any) -> bool:
-            found = values[0] if opened else values
-            plain = all(type(v) in _PLAIN or not isinstance(v, torch.Tensor) for v in found)
-            return not plain and check(*values)
-
-        return overridden
-
     before = [(home, name, getattr(home, name)) for home, name in _askers()]
     try:
         for home, name, check in before:
-            setattr(home, name, unless_plain(check, opened=name == _CHECKS[0]))
+            setattr(home, name, _unless_plain(check, opened=name == _CHECKS[0]))
         yield
     finally:
         for home, name, check in before:
             setattr(home, name, check)
+
+
+@cache
+def _unless_plain(check: Callable[..., bool], *, opened: bool) -> Callable[..., bool]:
+    def overridden(*values: Any) -> bool:
+        found = values[0] if opened else values
+        plain = all(type(v) in _PLAIN or not isinstance(v, torch.Tensor) for v in found)
+        return not plain and check(*values)
+
+    return overridden
 
 
 @cache
@@ -214,27 +224,23 @@ def uncompiled() -> Iterator[None]:
 
     Where nothing is compiled yet, torch's compiler is not loaded for that: it takes seconds.
     """
-    with ExitStack() as stack:
-
-        def stand() -> None:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-
-        if compile_is_used():
-            stand()
+    if compile_is_used():
+        with torch.compiler.set_stance("force_eager"):
             yield
-            return
-        original: Any = torch.compile
+        return
+    original, stances = torch.compile, ExitStack()
 
-        def compiled(*args: Any, **kwargs: Any) -> Any:
-            torch.compile = original  # once is enough
-            stand()
-            return original(*args, **kwargs)
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        torch.compile = original  # once is enough
+        stances.enter_context(torch.compiler.set_stance("force_eager"))
+        return original(*args, **kwargs)
 
-        torch.compile = compiled
-        try:
-            yield
-        finally:
-            torch.compile = original
+    torch.compile = compiled
+    try:
+        yield
+    finally:
+        torch.compile = original
+        stances.close()
 
 
 @contextmanager
@@ -351,20 +357,20 @@ def _lstm(  # noqa: PLR0913, PLR0917  # torch's signature
     batch_first: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """An LSTM layer by layer; on shapes torch would take it apart, step of time by step of time."""
-    one_layer = torch.ops.aten.mkldnn_rnn_layer
+    one_layer = torch.ops.aten.mkldnn_rnn_layer.default
     size, directions = state[0].shape[-1], 1 + bidirectional
     group = len(weights) // (layers * directions)
     hidden, ends = source.transpose(0, 1) if batch_first else source, []
+    starts = list(zip(*(torch.split(one, 1) for one in state), strict=True))
     for layer in range(layers):
         made = []
         for place in range(layer * directions, (layer + 1) * directions):
             own = weights[place * group : (place + 1) * group]
             biases = own[2:] if has_biases else [own[0].new_zeros(own[0].shape[:1])] * 2
-            start = [one[place : place + 1] for one in state]
             reverse, no_sizes = place % directions == 1, ()
             flags = (has_biases, False, False, False)
             result = one_layer(
-                hidden, *own[:2], *biases, *start, reverse, no_sizes, 2, size, 1, *flags
+                hidden, *own[:2], *biases, *starts[place], reverse, no_sizes, 2, size, 1, *flags
             )
             made.append(result[0])
             ends.append(result[1:3])

@@ -15,12 +15,13 @@ from typing import Any, TypeAlias
 import torch
 
 from goodput.frontends.torch_modules import living_modules
+from goodput.frontends.torch_private import is_meta, parameter_of
 
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _META = torch.device("meta")
 
-_Emptied: TypeAlias = tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]
-"""A module, its parameters or its buffers as it keeps them, and those that were real."""
+_Emptied: TypeAlias = tuple[dict[str, Any], dict[str, Any]]
+"""The parameters or the buffers of a module as it keeps them, and those that were real."""
 
 
 @contextmanager
@@ -64,28 +65,22 @@ def _empty(
     fields = module.__dict__
     found = False
     for home in (fields["_parameters"], fields["_buffers"]):
-        own = {name: tensor for name, tensor in home.items() if _is_real(tensor)}
+        own = {name: tensor for name, tensor in home.items() if _is_real(tensor)} if home else None
         if own:
             found = True
-            emptied.append((module, home, own))
-            home.update({name: _twin(tensor, twins) for name, tensor in own.items()})
-    if found:
-        _refresh(module)
+            emptied.append((home, own))
+            home.update({name: _twin_of(tensor, twins) for name, tensor in own.items()})
+    names = fields.get("_flat_weights_names") if found else None
+    if names is not None:
+        # Recurrent modules keep a second list of their weights.
+        emptied.append((fields, {"_flat_weights": fields.get("_flat_weights")}))
+        fields["_flat_weights"] = [getattr(module, name, None) for name in names]
 
 
 def _fill(emptied: list[_Emptied]) -> None:
     """Gives modules back what was theirs."""
-    for _, home, own in emptied:
+    for home, own in emptied:
         home.update(own)
-    for module, _, _ in emptied:
-        _refresh(module)
-
-
-def _refresh(module: torch.nn.Module) -> None:
-    """Recurrent modules keep a second list of their weights."""
-    names = module.__dict__.get("_flat_weights_names")
-    if names is not None:
-        module.__dict__["_flat_weights"] = [getattr(module, name, None) for name in names]
 
 
 @contextmanager
@@ -109,13 +104,15 @@ def _hollow_optimizer(
 
 
 def _is_real(tensor: Any) -> bool:
-    return type(tensor) in _PLAIN and not tensor.is_meta and tensor.layout is torch.strided
+    return type(tensor) in _PLAIN and not is_meta(tensor) and tensor.layout is torch.strided
 
 
 def _twin(tensor: Any, twins: dict[int, torch.Tensor]) -> Any:
     """What stands for a tensor; whole numbers keep their values, in a copy of their own."""
-    if not _is_real(tensor):
-        return tensor
+    return _twin_of(tensor, twins) if _is_real(tensor) else tensor
+
+
+def _twin_of(tensor: torch.Tensor, twins: dict[int, torch.Tensor]) -> torch.Tensor:
     known = twins.get(id(tensor))
     if known is None:
         known = twins[id(tensor)] = _made(tensor)
@@ -123,10 +120,10 @@ def _twin(tensor: Any, twins: dict[int, torch.Tensor]) -> Any:
 
 
 def _made(tensor: torch.Tensor) -> torch.Tensor:
-    known = not (tensor.is_floating_point() or tensor.is_complex())
-    if (known or not tensor.dim()) and not tensor.requires_grad:
+    asks = tensor.requires_grad
+    if not asks and not (tensor.dim() and (tensor.is_floating_point() or tensor.is_complex())):
         return tensor.detach().clone()
     twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
-    if isinstance(tensor, torch.nn.Parameter):
-        return torch.nn.Parameter(twin, tensor.requires_grad)
-    return twin.requires_grad_(tensor.requires_grad)
+    if type(tensor) is torch.nn.Parameter:
+        return parameter_of(twin, requires_grad=asks)
+    return twin.requires_grad_() if asks else twin

@@ -22,6 +22,7 @@ from goodput.frontends.torch_private import (
     facts_of,
     is_fake,
     is_meta,
+    is_zero,
     name_of,
     plain_functions,
     written_arguments,
@@ -34,7 +35,7 @@ _COMPUTED = 2**27
 _SMALL = 2**12
 """Operands up to which no result is too large to be computed: any two make at most 2**24."""
 
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _META = torch.device("meta")
 _CPU = torch.device("cpu")
 # Whatever their dtype: their values come from their arguments, and schedules are made of them.
@@ -52,6 +53,9 @@ _INDEXED = frozenset({"aten::index", "aten::index_put", "aten::index_put_"})
 _BUFFERS = 12
 _MADE: dict[Any, Any] = {}
 """The form of the result of each call seen: torch's own rules, in Python, are slow."""
+
+_NEW: dict[Any, tuple[Any, int]] = {}
+"""The form and the bytes of what each call seen gives that makes a hollow tensor of none."""
 
 _Kwargs = dict[str, Any]
 
@@ -117,6 +121,22 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         finally:
             self.inside = outside
 
+    def again(self, key: Any, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+        """What `func` gives for what its `hollow_key` is known of; torch is not asked twice."""
+        made = _MADE.get(key)
+        if made is not None:
+            return _of_form(made)
+        new = _NEW.get(key)
+        if new is not None:
+            form, size = new
+            self.bytes += size
+            return _of_form(form)
+        outside, self.inside = self.inside, True
+        try:
+            return func(*args, **kwargs)
+        finally:
+            self.inside = outside
+
     def _higher_order(self, func: Any, args: tuple[Any, ...]) -> Any:
         """What flexible attention returns; the counter takes loops apart before they come here."""
         name = func.name()
@@ -148,14 +168,8 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
 
     def _on_hollow(self, facts: Facts, func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
         """`func` on hollow tensors alone: torch works out each shape once."""
-        try:
-            named = signature((*kwargs, *kwargs.values())) if kwargs else ()
-            # Whole numbers over a number are of the default dtype.
-            key = id(func), signature(args), named, torch.get_default_dtype()
-        except TypeError:
-            return func(*args, **kwargs)
-        self.key = key
-        if not facts.makes_new:
+        key = self.key = hollow_key(func, args, kwargs)
+        if key is None or not facts.makes_new:
             return func(*args, **kwargs)
         made = _MADE.get(key)
         if made is None:
@@ -240,10 +254,15 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         made = func(*shapes, **named)
         if not isinstance(made, torch.Tensor):
             return made
-        self.bytes += made.numel() * made.element_size()
+        size = made.numel() * made.element_size()
+        self.bytes += size
         whole = not (made.is_floating_point() or made.is_complex())
         asked = torch.device(kwargs["device"]).type if kwargs.get("device") is not None else ""
         if asked == "meta" or made.numel() > _KEPT or not (whole or name in _FORMULAIC):
+            self.key = hollow_key(func, args, kwargs)
+            form = _form(made)
+            if self.key is not None and form is not None:
+                _NEW[self.key] = form, size
             return made
         return func(*args, **{**named, "device": _CPU})
 
@@ -275,6 +294,35 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
             )
         self.scalars += 1
         return float("nan")
+
+
+def hollow_key(func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:
+    """What calls of one operator on equal shapes are looked up by; None with a real tensor.
+
+    None too where shapes do not say all.
+    """
+    try:
+        named = _signature((*kwargs, *kwargs.values())) if kwargs else ()
+        # Whole numbers over a number are of the default dtype.
+        return id(func), _signature(args), named, torch.get_default_dtype()
+    except TypeError:
+        return None
+
+
+def _signature(value: Any) -> Any:
+    """As `signature`, of hollow tensors alone.
+
+    Raises:
+        TypeError: the value says more than its shape.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        if not is_meta(value) or value.layout is not torch.strided or value.is_nested:
+            raise TypeError("what a tensor holds is no part of its shape")
+        return value.shape, value.stride(), value.dtype, is_zero(value)
+    if kind is tuple or kind is list:
+        return tuple([_signature(item) for item in value])
+    return signature(value)
 
 
 def _kinds(args: tuple[Any, ...], kwargs: _Kwargs) -> tuple[bool, bool]:

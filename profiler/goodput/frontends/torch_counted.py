@@ -58,9 +58,8 @@ def known_now() -> dict[Any, Counted]:
 def largest(found: Iterable[_Problem | None]) -> tuple[_Problem, ...]:
     """The problems with most FLOPs, some of each math mode."""
     by_mode: dict[str, list[_Problem]] = {}
-    for problem in dict.fromkeys(found):
-        if problem is not None:
-            by_mode.setdefault(problem.mode, []).append(problem)
+    for problem in dict.fromkeys(problem for problem in found if problem is not None):
+        by_mode.setdefault(problem.mode, []).append(problem)
     return tuple(
         problem
         for mode in by_mode.values()

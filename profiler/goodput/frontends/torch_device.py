@@ -10,6 +10,8 @@ from goodput.device import DeviceIdentity
 from goodput.frontends.host_device import cpu_identity
 from goodput.frontends.torch_passes import uses_device
 
+_PYTHON = platform.python_version()
+
 
 def identity(torch_device: str = "") -> DeviceIdentity:
     """The device that this process computes on, or the one that torch calls `torch_device`.
@@ -46,7 +48,7 @@ def driver_name() -> str:
 def environment() -> dict[str, str]:
     """Versions and settings that a step's time depends on."""
     found = {
-        "python": platform.python_version(),
+        "python": _PYTHON,
         "torch": str(torch.__version__),
         "threads": str(torch.get_num_threads()),
     }

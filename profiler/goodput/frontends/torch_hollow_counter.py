@@ -6,12 +6,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+from torch._ops import HigherOrderOperator
+
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_calls import reads_values
-from goodput.frontends.torch_count_tensors import HollowTensors
+from goodput.frontends.torch_count_tensors import HollowTensors, hollow_key
 from goodput.frontends.torch_counter import WorkCounter
 from goodput.frontends.torch_places import Surroundings
-from goodput.frontends.torch_private import facts_of, pop_mode, push_mode
+from goodput.frontends.torch_private import (
+    facts_of,
+    innermost_mode,
+    plain_functions,
+    pop_mode,
+    push_mode,
+)
+
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 class HollowCounter(WorkCounter):  # type: ignore[no-untyped-call]  # torch's own base hook
@@ -34,7 +45,29 @@ class HollowCounter(WorkCounter):  # type: ignore[no-untyped-call]  # torch's ow
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Runs `func` and counts it; a method of its own, so that torch does not guard it."""
-        return self._dispatched(func, types, args, kwargs or {})
+        kwargs = kwargs or {}
+        with plain_functions():
+            key = hollow_key(func, args, kwargs) if self._may_be_known(func, types) else None
+            known = None if key is None else self._tally.known(key)
+            if known is not None:
+                below = pop_mode()
+                try:
+                    result = self._tensors.again(key, func, args, kwargs)
+                finally:
+                    push_mode(below)
+                self._tally.note(known)
+                return result
+        return self._dispatched(func, types, args, kwargs)
+
+    def _may_be_known(self, func: Any, types: Any) -> bool:
+        """Whether calls of equal keys do the same: operators of the program's own may not."""
+        return (
+            not self.failure
+            and not isinstance(func, HigherOrderOperator)
+            and facts_of(func).namespace == "aten"
+            and innermost_mode() is self._tensors
+            and _PLAIN.issuperset(types)
+        )
 
     def _below(self, func: Any) -> Callable[..., Any]:
         return partial(self._on_shapes, func)

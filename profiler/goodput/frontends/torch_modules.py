@@ -129,7 +129,7 @@ class ModuleWatch:
     @property
     def current(self) -> str | None:
         """The innermost module that runs in this thread; None outside every module."""
-        stack = self._stack()
+        stack = getattr(self._local, "stack", None)
         return stack[-1][0] if stack else None
 
     def name_of(self, identity: int) -> str | None:

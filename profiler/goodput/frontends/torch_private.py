@@ -78,6 +78,12 @@ def mode_is_open(mode: Any) -> bool:
     return any(_modes._get_dispatch_stack_at(place) is mode for place in range(open_modes()))
 
 
+def innermost_mode() -> Any:
+    """The innermost dispatch mode; None where none is open."""
+    depth = _modes._len_torch_dispatch_stack()
+    return _modes._get_dispatch_stack_at(depth - 1) if depth else None
+
+
 def pop_mode() -> Any:
     """Takes the innermost dispatch mode off."""
     return _modes._pop_torch_dispatch_stack(None)
@@ -125,6 +131,12 @@ def close_function_mode(mode: Any) -> None:
 
 is_meta: Callable[[torch.Tensor], bool] = _modes.TensorBase.is_meta.__get__
 """Whether a tensor has no memory, whatever it may say of itself (a hollow one says that it has)."""
+
+
+def parameter_of(tensor: torch.Tensor, *, requires_grad: bool) -> torch.Tensor:
+    """A plain parameter of a tensor; what its class does beyond this takes longer."""
+    made: torch.Tensor = torch.Tensor._make_subclass(torch.nn.Parameter, tensor, requires_grad)
+    return made
 
 
 is_zero: Callable[[torch.Tensor], bool] = _modes.TensorBase._is_zerotensor

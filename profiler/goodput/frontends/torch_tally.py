@@ -23,7 +23,7 @@ from goodput.frontends.torch_counted import Counted, known_now, largest, torch_w
 from goodput.frontends.torch_padding import Padding
 from goodput.frontends.torch_places import Places, Surroundings
 from goodput.frontends.torch_private import is_zero
-from goodput.frontends.torch_tangents import ZERO_MAKERS, ZeroTangents, useless
+from goodput.frontends.torch_tangents import TANGENT, ZERO_MAKERS, ZeroTangents, useless
 from goodput.frontends.torch_told import ToldReader
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
@@ -58,6 +58,11 @@ class Tally:
         self._hand_written = HandWritten()
         self._zeros = ZeroTangents()
         self._padding = Padding(self.told, watch, self.translator)
+
+    def known(self, key: Any) -> Counted | None:
+        """What calls of this key do, where that was found out and depends on nothing else."""
+        counted = None if self._zeros.expected else self._known.get(key)
+        return None if counted is None or counted.operator == TANGENT else counted
 
     def call(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, key: Any

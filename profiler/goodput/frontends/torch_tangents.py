@@ -16,16 +16,20 @@ from goodput.frontends.torch_calls import tensors_in
 from goodput.frontends.torch_private import storage_of, version_of
 from goodput.work import Work
 
-_TANGENT, _ZEROS = "aten::_efficientzerotensor", "aten::zeros"
-ZERO_MAKERS = frozenset({_TANGENT, _ZEROS})
+TANGENT, _ZEROS = "aten::_efficientzerotensor", "aten::zeros"
+ZERO_MAKERS = frozenset({TANGENT, _ZEROS})
 """The operators whose results are of interest here."""
 
 
 class ZeroTangents:
-    """Knows the zeros that torch made for tangents; false while there are none."""
+    """Knows the zeros that torch made for tangents; false while there are none.
+
+    Attributes:
+        expected: tangents that take no memory, until now; without one no zero is of interest.
+    """
 
     def __init__(self) -> None:
-        self._expected = 0
+        self.expected = 0
         # Kept, so that no other tensor can take their place in memory.
         self._made: dict[int, torch.Tensor] = {}
 
@@ -35,9 +39,9 @@ class ZeroTangents:
 
     def made(self, operator: str, result: object) -> None:
         """An operator that makes zeros returned `result`."""
-        if operator == _TANGENT:
-            self._expected += 1
-        elif self._expected and isinstance(result, torch.Tensor) and not result.dim():
+        if operator == TANGENT:
+            self.expected += 1
+        elif self.expected and isinstance(result, torch.Tensor) and not result.dim():
             self._made[storage_of(result)] = result
 
     def among(self, args: Iterable[object]) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from goodput.frontends.torch_private import direct_launches
@@ -67,28 +68,28 @@ class LaunchWatch:
         self._note: Note | None = None
         self._launching = launching
         self._tuning = 0
-        self._stack = ExitStack()
+        self._before: list[tuple[Any, Any]] = []
+        self._direct: list[AbstractContextManager[None]] = []
 
     def open(self, note: Note) -> None:
         """Starts to see launches, where Triton is there: `note` gets what each does."""
         if "triton.runtime.jit" not in sys.modules:
             return
-        from triton.runtime.autotuner import Autotuner
-        from triton.runtime.interpreter import InterpretedFunction
-        from triton.runtime.jit import JITFunction
-
         self._note = note
-        for cls, run in (
-            (JITFunction, self._run),
-            (Autotuner, self._tune),
-            (InterpretedFunction, self._interpret),
-        ):
-            self._stack.enter_context(replaced_run(cls, run))
-        self._stack.enter_context(direct_launches())
+        runs = (self._run, self._tune, self._interpret)
+        for cls, run in zip(_launchers(), runs, strict=True):
+            self._before.append((cls, cls.run))
+            cls.run = _replaced(cls.run, run)
+        self._direct.append(direct_launches())
+        self._direct[-1].__enter__()
 
     def close(self) -> None:
         """Takes everything off again, and holds on to nobody."""
-        self._stack.close()
+        while self._direct:
+            self._direct.pop().__exit__(None, None, None)
+        while self._before:
+            cls, original = self._before.pop()
+            cls.run = original
         self._note = None
 
     def _run(self, original: Any, kernel: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -133,12 +134,25 @@ class LaunchWatch:
 def replaced_run(cls: Any, run: Callable[..., Any]) -> Iterator[None]:
     """Inside, the method `run` of a class is `run(original, self, args, kwargs)`."""
     original = cls.run
-
-    def replaced(kernel: Any, *args: Any, **kwargs: Any) -> Any:
-        return run(original, kernel, args, kwargs)
-
-    cls.run = replaced
+    cls.run = _replaced(original, run)
     try:
         yield
     finally:
         cls.run = original
+
+
+def _replaced(original: Callable[..., Any], run: Callable[..., Any]) -> Callable[..., Any]:
+    def replaced(kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        return run(original, kernel, args, kwargs)
+
+    return replaced
+
+
+@cache
+def _launchers() -> tuple[Any, Any, Any]:
+    """The classes of Triton that launch: a kernel, one that is tuned, one that is interpreted."""
+    from triton.runtime.autotuner import Autotuner
+    from triton.runtime.interpreter import InterpretedFunction
+    from triton.runtime.jit import JITFunction
+
+    return JITFunction, Autotuner, InterpretedFunction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
@@ -113,6 +114,8 @@ def _of_jax(title: str, call: Callable[..., Any], inputs: Any, *, train: bool | 
 
 
 def _check_installed(framework: str) -> None:
+    if framework in sys.modules:
+        return
     if importlib.util.find_spec(framework) is None:
         names = {TORCH: "PyTorch", JAX: "JAX"}
         raise UsageError(

@@ -7,7 +7,7 @@ sum. Says exactly what `counts` says of a recording without roofs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from operator import attrgetter
 
@@ -16,7 +16,7 @@ from goodput.formulas.lax_collective import COLLECTIVES
 from goodput.formulas.registry import has_formula
 from goodput.report.groups import ancestry, natural_key, view_columns
 from goodput.report.model import OperatorRow, Totals, UnmodelledOperator
-from goodput.report.totals import uncounted
+from goodput.report.totals import untimed
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.work import Work
 
@@ -31,7 +31,11 @@ _NONE: _Numbers = (0, 0, 0, 0, 0)
 class _Group:
     """Calls of one group: their number, and the numbers of those with work."""
 
-    names: dict[str, str]
+    operator: str = ""
+    phase: str = ""
+    module: str = ""
+    mode: str = ""
+    shapes: str = ""
     calls: int = 0
     modelled: int = 0
     communicating: int = 0
@@ -53,31 +57,9 @@ class _Group:
     def row(self) -> OperatorRow:
         """The sums as a row of the report."""
         self.close()
-        useful, executed, vector, special, moved = (
-            map(float, self.numbers[0]) if self.modelled else (None,) * 5
-        )
-        names = self.names
-        return OperatorRow(
-            names.get("operator", ""),
-            names.get("phase", ""),
-            names.get("module", ""),
-            names.get("mode", ""),
-            names.get("shapes", ""),
-            names.get("kernel", ""),
-            float(self.calls),
-            useful,
-            executed,
-            vector,
-            special,
-            moved,
-            device_seconds=None,
-            ideal_seconds=None,
-            lost_seconds=None,
-            goodput=None,
-            roofline_efficiency=None,
-            bound="communication" if 2 * self.communicating >= self.calls else "unmodelled",
-            link="none",
-        )
+        names = self.operator, self.phase, self.module, self.mode, self.shapes
+        numbers = tuple(self.numbers[0]) if self.modelled else ()
+        return _row(*names, self.calls, numbers, talks=2 * self.communicating >= self.calls)
 
 
 class BareStep:
@@ -101,15 +83,8 @@ class BareStep:
         by_mode: dict[str, int] = {}
         for entry, numbers in zip(self._entries, self._numbers, strict=True):
             by_mode[entry.mode] = by_mode.get(entry.mode, 0) + numbers[0]
-        return replace(
-            uncounted(),
-            useful_flops=sums[0],
-            useful_flops_by_mode={mode: float(flops) for mode, flops in by_mode.items() if flops},
-            executed_flops=sums[1],
-            vector_flops=sums[2],
-            special=sums[3],
-            bytes=sums[4],
-        )
+        modes = {mode: float(flops) for mode, flops in by_mode.items() if flops}
+        return untimed(sums[0], modes, *sums[1:])
 
     def rows_by(self, view: str) -> tuple[OperatorRow, ...]:
         """The rows of one view, most useful FLOPs first; those without work last.
@@ -123,15 +98,15 @@ class BareStep:
     def modules(self) -> tuple[OperatorRow, ...]:
         """Every module with what ran inside it, in name order; none where no module ran."""
         own = self._grouped(("module",))
-        if not any(one.names["module"] for one in own):
+        if not any(one.module for one in own):
             return ()
         inside: dict[str, _Group] = {}
         for one in own:
             one.close()
-            for path in ancestry(one.names["module"]):
+            for path in ancestry(one.module):
                 around = inside.get(path)
                 if around is None:
-                    around = inside[path] = _Group({"module": path})
+                    around = inside[path] = _Group(module=path)
                 around.add(one)
         return tuple(inside[path].row for path in sorted(inside, key=natural_key))
 
@@ -163,7 +138,7 @@ class BareStep:
             found = groups.get(key)
             if found is None:
                 names = {column: getattr(entry, column) for column in known}
-                found = groups[key] = _Group(names)
+                found = groups[key] = _Group(**names)
             found.calls += entry.calls
             if numbers is not _NONE:
                 found.modelled += entry.calls
@@ -185,6 +160,43 @@ class BareStep:
                 work, entry.calls, self._convention, again=again, listed=listed
             )
         return found
+
+
+@lru_cache(2**10)
+def _row(  # the names of a group
+    operator: str,
+    phase: str,
+    module: str,
+    mode: str,
+    shapes: str,
+    calls: int,
+    numbers: tuple[int, ...],
+    *,
+    talks: bool,
+) -> OperatorRow:
+    """A row, made once for all that are equal: there is no other object with so many fields."""
+    useful, executed, vector, special, moved = map(float, numbers) if numbers else (None,) * 5
+    return OperatorRow(
+        operator,
+        phase,
+        module,
+        mode,
+        shapes,
+        "",
+        float(calls),
+        useful,
+        executed,
+        vector,
+        special,
+        moved,
+        device_seconds=None,
+        ideal_seconds=None,
+        lost_seconds=None,
+        goodput=None,
+        roofline_efficiency=None,
+        bound="communication" if talks else "unmodelled",
+        link="none",
+    )
 
 
 def no_work(operator: str) -> str:

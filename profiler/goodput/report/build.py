@@ -23,7 +23,7 @@ from goodput.report.ladder import absent_rungs, ladder
 from goodput.report.model import NO_ROOF, Beyond, Coverage, Report, UnmodelledOperator
 from goodput.report.needs import shape_rates
 from goodput.report.stated import stated
-from goodput.report.totals import modelled_calls_share, step_of, totals_of, uncounted
+from goodput.report.totals import modelled_calls_share, step_of, totals_of, untimed
 from goodput.trace.recording import Recording
 from goodput.trace.table import Invocations, Kind, Link, Trace
 
@@ -104,7 +104,7 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
     totals = (
         totals_of(trace, costs, capacity, wall, recording.tokens_per_step)
         if recording.work.entries
-        else uncounted()
+        else untimed()
     )
     return Report(
         device=trace.device,

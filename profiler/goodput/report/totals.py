@@ -82,15 +82,22 @@ def modelled_calls_share(trace: Trace, calls: Integers | None = None) -> float |
     return float(np.average(computing, weights=weights)) if len(computing) else None
 
 
-def uncounted() -> Totals:
-    """The totals of a step that was timed only: nothing is known, so nothing is zero."""
+def untimed(
+    useful_flops: float | None = None,
+    useful_flops_by_mode: dict[str, float] | None = None,
+    executed_flops: float | None = None,
+    vector_flops: float | None = None,
+    special: float | None = None,
+    moved: float | None = None,
+) -> Totals:
+    """The totals of a step without times; without counts either, nothing is known or zero."""
     return Totals(
-        useful_flops=None,
-        useful_flops_by_mode={},
-        executed_flops=None,
-        vector_flops=None,
-        special=None,
-        bytes=None,
+        useful_flops=useful_flops,
+        useful_flops_by_mode=useful_flops_by_mode or {},
+        executed_flops=executed_flops,
+        vector_flops=vector_flops,
+        special=special,
+        bytes=moved,
         useful_seconds=None,
         ideal_seconds=None,
         program_goodput=None,

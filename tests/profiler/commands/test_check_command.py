@@ -128,6 +128,14 @@ def test_a_case_that_a_run_lacks_is_told(stored, capsys) -> None:
     assert "holds nothing" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("blessed")
+def test_a_gate_that_was_taken_away_is_told(stored, project, capsys) -> None:
+    run = stored(GOOD)
+    (project / "goodput.toml").write_text('[case.a]\ntarget = "a.py:step"\n')
+    assert status_of(["check", run]) == 0
+    assert "baselines of a case that is not declared: b" in capsys.readouterr().out
+
+
 BAD = {
     "conflict": b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n",
     "newer": b'{"schema": "goodput.baseline/9"}',

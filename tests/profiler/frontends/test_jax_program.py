@@ -1,6 +1,8 @@
 """Steps, passes and counts of JAX programs, run in this process."""
 
 import functools
+import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -62,12 +64,57 @@ def test_the_step_is_the_call_of_the_function_with_most_work(program):
 
 def test_a_program_that_was_compiled_ahead_of_time_is_seen(program):
     compiled = jax.jit(lambda x: (x @ x) / N).lower(jnp.ones((N, N))).compile()
+    run(compiled, times=12)
+    assert program._passes.seen == 11  # from the second call on, each is one step
     run(compiled)
     measured = program.finish()
     assert measured.results.wall_seconds
-    assert "compiled ahead of time" in " ".join(measured.results.warnings)
+    assert sum(e.work.flops for e in measured.results.work.entries) == PRODUCT
     trace = xplane.read(measured.trace_path)
     assert trace.invocations.flops.sum() == len(trace.steps) * PRODUCT
+
+
+def test_a_program_that_was_compiled_before_goodput_began_is_timed_and_not_counted(tmp_path):
+    compiled = jax.jit(lambda x: (x @ x) / N).lower(jnp.ones((N, N))).compile()
+    program = JaxProgram(PassOptions(steps=4, warmup=2), HostClock(), tmp_path)
+    program.attach()
+    run(compiled)
+    results = program.finish().results
+    assert results.wall_seconds
+    assert "compiled ahead of time" in " ".join(results.warnings)
+
+
+class NnxModule:
+    """What flax's nnx derives its modules from, as far as names go."""
+
+
+class Layer(NnxModule):
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, x):
+        return x @ self.weight / N
+
+
+class Net(NnxModule):
+    def __init__(self, weight):
+        self.up = Layer(weight)
+
+    def __call__(self, x):
+        return self.up(x)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_modules_of_nnx_are_named_in_the_count_and_in_the_profile(monkeypatch, program, ahead):
+    monkeypatch.setitem(sys.modules, "flax.nnx", SimpleNamespace(Module=NnxModule))
+    net = Net(jnp.ones((N, N)))
+    step = jax.jit(net)
+    run(step.lower(jnp.ones((N, N))).compile() if ahead else step)
+    measured = program.finish()
+    assert {e.module for e in measured.results.work.entries if e.work.flops} == {"Net.up"}
+    trace = xplane.read(measured.trace_path)
+    products = trace.invocations.module[trace.invocations.flops > 0].tolist()
+    assert {trace.strings[place] for place in products} == {"Net.up"}
 
 
 def test_explicit_steps(program):

@@ -6,7 +6,7 @@ import pytest
 
 from goodput.renderers.text import render_text
 from goodput.report.model import Report
-from goodput.report.totals import uncounted
+from goodput.report.totals import untimed
 
 NOW = datetime(2026, 8, 11, tzinfo=UTC)
 
@@ -128,7 +128,7 @@ def test_without_operator_times_it_says_why_and_shows_no_table_of_seconds(
 def test_a_step_that_was_timed_and_never_counted(unknown_report: Report) -> None:
     nothing = replace(
         unknown_report,
-        totals=uncounted(),
+        totals=untimed(),
         ladder=(),
         operators=(),
         modules=(),
