@@ -12,6 +12,7 @@ from jax.experimental import pallas
 import goodput
 
 INTERPRETED = jax.default_backend() == "cpu"
+PALLAS = "pallas (interpreted)" if INTERPRETED else "pallas"
 BLOCK = 64
 FORWARD_ALONE = "this kernel has a forward pass alone"
 
@@ -102,7 +103,7 @@ def _refused(*_: object):
 _pallas_attention.defvjp(_refused, _refused)
 
 
-@goodput.variant("attention", name="pallas")
+@goodput.variant("attention", name=PALLAS)
 @jax.jit
 def pallas_flash(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     if q.shape[-2] % BLOCK:

@@ -14,6 +14,7 @@ import goodput
 
 HAS_DEVICE = torch.cuda.is_available()
 INTERPRETED = jax.default_backend() == "cpu"
+PALLAS = "pallas (interpreted)" if INTERPRETED else "pallas"
 TILE = 128
 
 
@@ -60,7 +61,7 @@ def _tile(a_block, b_block, c_block):
     c_block[...] = product.astype(c_block.dtype)
 
 
-@goodput.variant("gemm", name="pallas")
+@goodput.variant("gemm", name=PALLAS)
 @jax.jit
 def pallas_tiles(a: jax.Array, b: jax.Array) -> jax.Array:
     """A tile of the result a program, which takes whole rows of `a` and columns of `b`."""

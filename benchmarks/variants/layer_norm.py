@@ -14,6 +14,7 @@ import goodput
 
 EPSILON = 1e-5
 INTERPRETED = jax.default_backend() == "cpu"
+PALLAS = "pallas (interpreted)" if INTERPRETED else "pallas"
 ROWS = 64
 
 
@@ -101,7 +102,7 @@ def _pulled(kept: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array
 _pallas_norm.defvjp(_kept, _pulled)
 
 
-@goodput.variant("layer norm", name="pallas")
+@goodput.variant("layer norm", name=PALLAS)
 @jax.jit
 def pallas_rows(x: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
     return _pallas_norm(x, weight, bias)

@@ -13,6 +13,7 @@ import goodput
 
 HAS_DEVICE = torch.cuda.is_available()
 INTERPRETED = jax.default_backend() == "cpu"
+PALLAS = "pallas (interpreted)" if INTERPRETED else "pallas"
 ROWS = 64
 
 
@@ -93,7 +94,7 @@ def _pulled(y: jax.Array, dy: jax.Array) -> tuple[jax.Array]:
 _pallas_softmax.defvjp(_kept, _pulled)
 
 
-@goodput.variant("softmax", name="pallas")
+@goodput.variant("softmax", name=PALLAS)
 @jax.jit
 def pallas_rows(x: jax.Array) -> jax.Array:
     return _pallas_softmax(x)

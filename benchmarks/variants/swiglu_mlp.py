@@ -14,6 +14,7 @@ from torch.nn.functional import silu
 import goodput
 
 INTERPRETED = jax.default_backend() == "cpu"
+PALLAS = "pallas (interpreted)" if INTERPRETED else "pallas"
 ROWS = 32
 
 
@@ -99,7 +100,7 @@ def _pulled(kept: tuple[jax.Array, jax.Array], d: jax.Array) -> tuple[jax.Array,
 _gated.defvjp(_kept, _pulled)
 
 
-@goodput.variant("swiglu", name="pallas")
+@goodput.variant("swiglu", name=PALLAS)
 @jax.jit
 def pallas_gate(x: jax.Array, gate: jax.Array, up: jax.Array, down: jax.Array) -> jax.Array:
     return _gated(x @ gate, x @ up) @ down
