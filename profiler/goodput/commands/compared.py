@@ -17,7 +17,14 @@ from goodput.commands.progress import progress
 from goodput.commands.streams import tell
 from goodput.comparison.declared import Case, Study, named
 from goodput.comparison.declared import cases as cases_of
-from goodput.comparison.experiment import TIMEOUT_SECONDS, Experiment, Place, Plan, described
+from goodput.comparison.experiment import (
+    TIMEOUT_SECONDS,
+    Experiment,
+    Place,
+    Plan,
+    described,
+    digest_of,
+)
 from goodput.comparison.judging import judged
 from goodput.comparison.roofs import contractions_of, ideal_of
 from goodput.comparison.source import pickled
@@ -261,4 +268,4 @@ def place_of(path: Path) -> Place:
     """
     if not path.is_file():
         raise UsageError(f"there is no file {path}; give a Python file that declares variants")
-    return Place(file=str(path.resolve()))
+    return Place(file=str(path.resolve()), digest=digest_of(path))

@@ -5,9 +5,11 @@ Judges no time: `judging` does, from what is collected here.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from goodput.comparison.processes import Outcome, nonce, outcome_of
 from goodput.comparison.trust import LEVELS
@@ -27,7 +29,7 @@ from goodput.comparison.wire import (
     Trouble,
     Tuned,
 )
-from goodput.errors import UsageError
+from goodput.errors import NotMeasuredError, UsageError
 from goodput.report.compared_verdicts import ERROR
 
 Row = tuple[int, str]
@@ -40,10 +42,29 @@ FILE = -1
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the user's study is: a file, or pickled."""
+    """Where the user's study is: a file, or pickled.
+
+    Attributes:
+        file: its path.
+        study: pickled; empty where there is a file.
+        digest: of the file as it was first seen; "" where it need not stay as it is.
+    """
 
     file: str = ""
     study: bytes = b""
+    digest: str = ""
+
+    def check(self) -> None:
+        """Fresh processes load the file again, so it must not change between them.
+
+        Raises:
+            NotMeasuredError: it has.
+        """
+        if self.digest and digest_of(Path(self.file)) != self.digest:
+            raise NotMeasuredError(
+                f"{self.file} changed while it was measured: its times are of two programs; "
+                "run it again"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +213,11 @@ class Plan:
     targets: tuple[str, ...] = ()
 
 
+def digest_of(file: Path) -> str:
+    """What tells whether a file is still the same; "gone" of one that is no more."""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "gone"
+
+
 Tell = Callable[[str], None]
 
 
@@ -260,6 +286,7 @@ class Experiment:
     ) -> None:
         """One process, and another one for what is left where it died."""
         left = list(self.plan.cases)
+        self.plan.place.check()
         while rows := self._alive(left, entries):
             request = Request(
                 task=task,

@@ -23,7 +23,10 @@ def sentence_of(comparison: Comparison) -> str:
     over = f" over {len(cases)} cases" if len(cases) > 1 else ""
     always = _always(cases)
     if not _provable(comparison):
-        return f"{comparison.processes} processes cannot tell any of them apart"
+        one = comparison.processes == 1
+        return (
+            f"{'1 process' if one else f'{comparison.processes} processes'} cannot tell them apart"
+        )
     if len(always) > 1:
         return _tied(comparison, always, over)
     whole = [one for one in comparison.overall if one.cases == comparison.overall[0].cases]

@@ -2,14 +2,16 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from goodput.comparison import processes
-from goodput.comparison.experiment import Collected, Experiment, Place, Plan
+from goodput.comparison.experiment import Collected, Experiment, Place, Plan, digest_of
 from goodput.comparison.processes import Outcome, outcome_of
 from goodput.comparison.wire import At, Chosen, Described, End, Request, Timed, Tuned, decoded
+from goodput.errors import NotMeasuredError
 
 WORKER = """
 import json, os, signal, sys, time
@@ -161,3 +163,17 @@ def test_what_a_tuner_chose_in_one_process_is_given_to_the_next(monkeypatch):
     experiment.sample({})
     assert asked == [(), (choice,)]
     assert experiment.collected.tuning_seconds((0, "b")) == 0.5
+
+
+def test_a_file_that_changes_between_processes_is_no_measurement(monkeypatch, tmp_path):
+    file = tmp_path / "variants.py"
+    file.write_text("first")
+    watched = replace(plan(), place=Place(str(file), digest=digest_of(file)))
+
+    def answer(request, *_):
+        file.write_text("second")
+        return Outcome([timed(case, names) for case, names in request.entries.items()])
+
+    monkeypatch.setattr("goodput.comparison.experiment.outcome_of", answer)
+    with pytest.raises(NotMeasuredError, match="changed while it was measured"):
+        Experiment(watched, lambda _: None).sample({})
