@@ -233,7 +233,8 @@ class JaxProgram:
         Where the program says what a step is, its functions may have been jitted before goodput
         saw any: then for all arrays that there are.
         """
-        leaves = jax.live_arrays() if self._explicit else jax.tree.leaves(self._last)
+        everything: Any = jax.live_arrays  # untyped in jax
+        leaves = everything() if self._explicit else jax.tree.leaves(self._last)
         alive = [leaf for leaf in leaves if isinstance(leaf, jax.Array) and not leaf.is_deleted()]
         wait: Any = jax.block_until_ready  # untyped in jax
         wait(alive)
