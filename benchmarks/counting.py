@@ -215,6 +215,7 @@ def with_flax(call: Any, inputs: tuple[Any, ...]) -> float:
     import re
 
     import jax
+    import jax.numpy as jnp
     from flax import linen
 
     class Whole(linen.Module):
@@ -222,8 +223,9 @@ def with_flax(call: Any, inputs: tuple[Any, ...]) -> float:
         def __call__(self, *inputs: Any) -> Any:
             return call(*inputs)
 
+    arrays = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), inputs)
     table = Whole().tabulate(
-        jax.random.key(0), *inputs, compute_flops=True, console_kwargs={"width": 400}
+        jax.random.key(0), *arrays, compute_flops=True, console_kwargs={"width": 400}
     )
     rows = [line for line in io.StringIO(table) if "Whole" in line]
     numbers = re.findall(r"\u2502\s*(\d+)\s*(?=\u2502)", rows[-1])

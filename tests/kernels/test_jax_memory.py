@@ -81,7 +81,7 @@ def test_the_pallas_copy_copies(kind):
 
 
 @pytest.mark.parametrize(("kind", "platform"), [("tpu", "tpu"), ("cuda", "cuda"), ("hip", "rocm")])
-def test_every_pass_lowers_for_devices(kind, platform):
+def test_every_pass_lowers_for_devices(kind, platform, lowering_for):
     for operator in (*OPERATORS, "copy-kernel"):
         arrays = jax_memory._arrays(Pass(operator), 64, "cpu")
         operand, result, *rest = [
@@ -89,7 +89,8 @@ def test_every_pass_lowers_for_devices(kind, platform):
         ]
         zero = jax_operands.description((), result.dtype)
         loop = jax_memory._loop(Pass(operator, kind), 2)
-        text = lower(loop, operand, result, zero, *rest, platform=platform).as_text()
+        with lowering_for(platform):
+            text = lower(loop, operand, result, zero, *rest, platform=platform).as_text()
         target = "tpu_custom_call" if kind == "tpu" else "xla.gpu.triton"
         assert (target in text) is (operator == "copy-kernel")
 

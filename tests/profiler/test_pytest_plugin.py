@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,9 +47,44 @@ def test_whole(efficiency, model):
     figures = efficiency(torch.compile(lambda x: model(x).relu()), torch.randn(8, 64))
     assert figures["graph_breaks"] == 0
 
+@pytest.mark.limit_spills(0, target="sm_90")
+def test_spills(efficiency):
+    import triton
+    import triton.language as tl
+
+    @triton.jit
+    def product(a, c, SIZE: tl.constexpr):
+        rows, columns = tl.arange(0, SIZE)[:, None], tl.arange(0, SIZE)[None, :]
+        tile = tl.load(a + rows * SIZE + columns)
+        tl.store(c + rows * SIZE + columns, tl.dot(tile, tile))
+
+    def take(a, c):
+        product[(1,)](a, c, SIZE=128, num_warps=1)
+        return c
+
+    figures = efficiency(take, *(torch.randn(128, 128, dtype=torch.float16) for _ in range(2)))
+
+@pytest.mark.min_predicted_mfu("1%")
+def test_of_no_device(efficiency, model):
+    efficiency(model, torch.randn(8, 64))
+
 @pytest.mark.min_mfu("42%", device="NVIDIA H200")
 def test_elsewhere(efficiency, model):
     efficiency(model, torch.randn(8, 64))
+"""
+
+MEASURED = """
+import pytest
+import torch
+
+@pytest.mark.min_goodput("0.01%")
+def test_reached(efficiency):
+    figures = efficiency(torch.nn.Linear(256, 256), torch.randn(256, 256))
+    assert 0 < figures["goodput"] < 10
+
+@pytest.mark.min_goodput("1000%")
+def test_not_reached(efficiency):
+    efficiency(torch.nn.Linear(256, 256), torch.randn(256, 256))
 """
 
 
@@ -76,10 +112,21 @@ def run(folder: Path, repository: Path, *options: str) -> subprocess.CompletedPr
 
 def test_marks_hold_and_fail(done) -> None:
     text = done[0].stdout
-    assert "2 failed, 2 passed, 1 skipped" in text
+    assert "4 failed, 2 passed, 1 skipped" in text
+    assert "aten::mm forward float32: 524 kFLOP in 1 call" in text
+    assert re.search(r"spills.product@sm_90 is .+, and at most 0 B is allowed", text)
+    assert 'the mark min_predicted_mfu needs a device, as device="NVIDIA H200"' in text
     assert "useful_flops is 524.3 kFLOP, and at most 500.0 kFLOP is allowed" in text
     assert "graph_breaks is 1, and at most 0 is allowed" in text
     assert "min_mfu is for NVIDIA H200, and this is" in text
+
+
+@pytest.mark.slow
+def test_goodput_is_measured_and_held(tmp_path, repository) -> None:
+    (tmp_path / "test_measured.py").write_text(MEASURED)
+    text = run(tmp_path, repository).stdout
+    assert "1 failed, 1 passed" in text
+    assert "and at least 1,000" in text or "and at least 1000" in text
 
 
 @pytest.mark.slow

@@ -48,10 +48,14 @@ class Site:
     Attributes:
         root: the folder that programs run in.
         commit: of its work tree.
+        top, instead_of: of a tree of another commit, its top and that of the work tree, from which
+            nothing may be imported then.
     """
 
     root: Path
     commit: str = ""
+    top: Path | None = None
+    instead_of: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,9 @@ def answered(
         NotMeasuredError: it ended without an answer.
     """
     folder.mkdir(parents=True)
-    command = [sys.executable, "-c", _START, msgspec.json.encode(request).decode()]
+    tops = {"top": os.fspath(place.top or ""), "instead_of": os.fspath(place.instead_of or "")}
+    whole = {**request, **tops}
+    command = [sys.executable, "-c", _START, msgspec.json.encode(whole).decode()]
     ended = processes.run(
         [*command, os.fspath(folder)], place.root, case.timeout_seconds, _environment(seed)
     )

@@ -188,7 +188,6 @@ def _measured(plan: Plan, choice: Choice, show: Progress) -> Comparison:
         experiment.collected.refuse(fault)
         return replace(judged(plan, experiment.collected), warnings=(fault,))
     if choice.targets:
-        experiment.count()
         experiment.compile_for_targets()
         return judged(plan, experiment.collected)
     experiment.count()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from goodput.commands.case_runs import Site, reproduce
 from goodput.commands.compared import Choice, comparisons, place_of
 from goodput.commands.given import read_capacity
+from goodput.commands.own_imports import path_for
 from goodput.commands.timed_runs import is_called
 from goodput.errors import GoodputError, NotMeasuredError
 from goodput.gates import looks
@@ -122,7 +123,7 @@ def _compared(case: Case, site: Site, processes: int | None) -> tuple[Comparison
         timeout_seconds=case.timeout_seconds,
     )
     place = place_of(site.root / case.compare)
-    with chdir(site.root):
+    with chdir(site.root), path_for(site.top, site.instead_of):
         return comparisons(place, choice)
 
 

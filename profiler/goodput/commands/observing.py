@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from goodput.commands.own_imports import imported_from
 from goodput.errors import GoodputError, NotMeasuredError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Request(msgspec.Struct, frozen=True):
         mode: math mode of most of its products.
         seconds: measured time of one process, about.
         operators: whether its operators are timed too, under a profiler, after that.
+        top, instead_of: of a tree of another commit, its top and that of the work tree; else "".
     """
 
     target: str = ""
@@ -47,6 +49,8 @@ class Request(msgspec.Struct, frozen=True):
     mode: str = "float32"
     seconds: float = 3.0
     operators: bool = False
+    top: str = ""
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ def main() -> None:
     request = msgspec.json.decode(sys.argv[1], type=Request)
     folder = Path(sys.argv[2])
     try:
-        answer = _timed(request) if request.anchor else _counted(request, folder)
+        with imported_from(request.top, request.instead_of):
+            answer = _timed(request) if request.anchor else _counted(request, folder)
     except GoodputError as error:
         answer = {"error": str(error), "status": error.exit_code}
     (folder / "answer.json").write_bytes(msgspec.json.encode(answer))

@@ -51,9 +51,15 @@ class Reference(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Blessed:
-    """The baselines in the project's folder."""
+    """The baselines in the project's folder.
+
+    Attributes:
+        folder: where they lie.
+        declared: the cases of the project.
+    """
 
     folder: Path
+    declared: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -86,8 +92,24 @@ class Blessed:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """None."""
-        return ()
+        """Which baselines nothing is held against any more: a gate that was taken away is told."""
+        left = [
+            path.name
+            for path in sorted(self.folder.glob("*"))
+            if path.name not in self.declared and self._is_of_a_case(path)
+        ]
+        if not left:
+            return ()
+        noun = "a case that is" if len(left) == 1 else "cases that are"
+        return (f"there are baselines of {noun} not declared: {', '.join(left)}",)
+
+    def _is_of_a_case(self, path: Path) -> bool:
+        """Whether the baselines in a folder are of a case: those of tests have longer names."""
+        try:
+            found = [baselines.read(file) for file in path.glob("*.json")]
+        except GoodputError:
+            return False
+        return any(one is not None and one.case == path.name for one in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +171,8 @@ def reference(gates: Gates, against: str | None, scratch: Path) -> Iterator[Refe
     from goodput.gates.trees import merge_base
 
     with merge_base(gates.root, str(against), scratch) as tree:
-        yield MergeBase(str(against), Site(tree.root, tree.commit), gates.root, tree.notes)
+        site = Site(tree.root, tree.commit, tree.top, tree.instead_of)
+        yield MergeBase(str(against), site, gates.root, tree.notes)
 
 
 def stored_reference(gates: Gates, against: str | None) -> Reference | None:
@@ -159,7 +182,7 @@ def stored_reference(gates: Gates, against: str | None) -> Reference | None:
         UsageError: there is no such file, or it is no run.
     """
     if against is None:
-        return Blessed(gates.baselines)
+        return Blessed(gates.baselines, tuple(case.name for case in gates.cases))
     if Path(against).is_file():
         kept = run_file.load(Path(against))
         return StoredRun(Path(against), kept.runs, kept.commit)

@@ -18,12 +18,13 @@ from goodput.comparison.trees import leaves
 from goodput.comparison.tuning import first_call
 from goodput.comparison.wire import Chosen, Counted, Memory, Request, Resources, Wire, opened
 from goodput.comparison.worker import Worker
+from goodput.measure.statistics import median
 from goodput.recording.counting import of_call
 from goodput.recording.frameworks import framework_of
 from goodput.trace.recording import WorkPass
 
 _RECOMPUTE = "recompute"
-_WATCHED_CALLS = 3
+_WATCHED_CALLS = 5
 
 
 def count(
@@ -52,7 +53,8 @@ def _peak(
 ) -> list[Any]:
     """Says what memory a call takes at most, and returns what it gave.
 
-    All of it is held: what an earlier call frees while a later one runs would be missed.
+    All of it is held: what an earlier call frees while a later one runs would be missed. That of
+    the first call may still be, and what else the process does adds to some: hence the median.
     """
     home = problem.home(entry, values)
     held: list[Any] = []
@@ -65,8 +67,9 @@ def _peak(
         held.append(problem.run(entry, values, arguments))
         peaks.append(home.peak_bytes())
     known = [peak for peak in peaks if peak is not None]
-    if known:  # what else the process does can only add to it
-        wire.say(Memory(nonce=wire.nonce, case=place, entry=entry, peak_bytes=min(known)))
+    if known:
+        peak = round(median(known))
+        wire.say(Memory(nonce=wire.nonce, case=place, entry=entry, peak_bytes=peak))
     return held[-1:]
 
 

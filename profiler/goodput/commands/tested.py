@@ -20,9 +20,12 @@ from goodput.gates.baselines import PROOFS
 from goodput.gates.blessing import blessed
 from goodput.gates.budgets import held
 from goodput.gates.judge import judged
+from goodput.gates.observation import OperatorFigures
 from goodput.gates.observed_run import CaseRun
+from goodput.renderers import check_words as words
 from goodput.report.metrics import limit_of
-from goodput.report.verdicts import Finding, Tier, Verdict
+from goodput.report.verdicts import CaseResult, Finding, Tier, Verdict
+from goodput.units import si
 
 if TYPE_CHECKING:
     from goodput.trace.recording import Recording
@@ -38,6 +41,8 @@ _LIMITS = {
 }
 _LEAST = {"min_mfu": "mfu", "min_goodput": "goodput"}
 _SECONDS = 600.0
+_NAMED = 3
+"""Operators that a failure names."""
 
 Marks = Sequence[tuple[str, tuple[Any, ...], Mapping[str, Any]]]
 
@@ -77,8 +82,10 @@ class Efficiency:
         findings = held(self._limits(figures), figures, Tier.EXACT)
         findings += self._predicted(recording, figures)
         findings += self._measured(step, inputs, figures, train=train)
-        findings += self._baseline(run)
-        self._fail(findings)
+        result = self._baseline(run)
+        findings += result.findings if result is not None else ()
+        moved = [words.moved(one) for one in result.operators] if result is not None else []
+        self._fail(findings, moved or _largest(run))
         return figures
 
     def _targets(self) -> tuple[str, ...]:
@@ -105,6 +112,9 @@ class Efficiency:
                 from goodput.commands.counted import roofs_of
                 from goodput.gates.prediction import predicted
 
+                if "device" not in kwargs:
+                    told = f'the mark {name} needs a device, as device="NVIDIA H200"'
+                    pytest.fail(told, pytrace=False)
                 capacity = roofs_of([kwargs["device"]])[0]
                 found = dict(predicted(recording, capacity).values)
                 figures |= found
@@ -135,15 +145,15 @@ class Efficiency:
             limit = limit_of(_LEAST[name], _first(name, args, kwargs))
             yield from held({_LEAST[name]: limit}, found, Tier.MEASURED)
 
-    def _baseline(self, run: CaseRun) -> tuple[Finding, ...]:
+    def _baseline(self, run: CaseRun) -> CaseResult | None:
         """What became of the figures since the baseline, which is written where that was asked."""
         path = baselines.path_of(self._folder(), re.sub(r"\W+", "-", self.name), Tier.EXACT)
         old = baselines.read(path)
         if self.update:
             proved = replace(run, processes=(*run.processes, *self._proofs()))
             baselines.write(path, blessed(proved, old, "pytest --goodput-update"))
-            return ()
-        return judged(run, old, {}).findings if old is not None else ()
+            return None
+        return judged(run, old, {}) if old is not None else None
 
     def _folder(self) -> Path:
         try:
@@ -172,8 +182,11 @@ class Efficiency:
             finally:
                 place.unlink(missing_ok=True)
 
-    def _fail(self, findings: Sequence[Finding]) -> None:
-        """Fails the test for what is broken; a limit that could not be held fails it too."""
+    def _fail(self, findings: Sequence[Finding], operators: Sequence[str]) -> None:
+        """Fails the test for what is broken; a limit that could not be held fails it too.
+
+        `operators` say where to look first.
+        """
         broken = [
             one.sentence
             for one in findings
@@ -181,10 +194,25 @@ class Efficiency:
             or (one.verdict is Verdict.INCOMPARABLE and one.limit is not None)
         ]
         if broken:
-            told = "\n".join(f"  {sentence}" for sentence in broken)
+            lines = [*broken, *(f"  {one}" for one in operators)]
+            told = "\n".join(f"  {line}" for line in lines)
             pytest.fail(
                 f"goodput:\n{told}\n  --goodput-update writes a new baseline", pytrace=False
             )
+
+
+def _largest(run: CaseRun) -> list[str]:
+    """The operators that need the most FLOPs, or calls where none needs any."""
+    figures = run.operators
+    most = sorted(
+        figures, key=lambda n: (figures[n].executed_flops, figures[n].calls), reverse=True
+    )
+    return [_needs(name, figures[name]) for name in most[:_NAMED]]
+
+
+def _needs(name: str, figures: OperatorFigures) -> str:
+    calls = f"{figures.calls} call{'s' * (figures.calls != 1)}"
+    return f"{name}: {si(figures.executed_flops, 'FLOP')} in {calls}"
 
 
 def _first(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:

@@ -236,7 +236,8 @@ class Experiment:
         self._process("count", 0, self.plan.entries, {}, "counting")
 
     def compile_for_targets(self) -> None:
-        """The Triton kernels of every row, compiled for chips."""
+        """The Triton kernels of every row, compiled for chips, and what the reference needs."""
+        self._process("count", 0, (self.plan.described.reference,), {}, "counting")
         self._process("target", 0, self.plan.entries, {}, "compiling")
 
     def sample(self, bound: Mapping[int, str]) -> None:

@@ -137,8 +137,8 @@ class _Arguments:
         left = [leaf for leaf in after if _is_array(leaf) and id(leaf) not in given]
         return [leaf for leaf in jax.tree.leaves(result) if _is_array(leaf)], left
 
-    def gradient(self, *arrays: Any) -> tuple[list[Any], list[Any], list[Any]]:
-        """What `call` says, and its gradients by the arrays that are trained."""
+    def gradient(self, *arrays: Any) -> tuple[list[Any], list[Any]]:
+        """What `call` returns and leaves, and the gradients of the former by what is trained."""
 
         def outputs(*trained: Any) -> tuple[list[Any], list[Any]]:
             every = list(arrays)
@@ -153,7 +153,7 @@ class _Arguments:
                 "nothing that the callable returns is a floating number, so there is no gradient "
                 "to count; return the loss, or leave --train out"
             )
-        return result, left, list(pull([_seed(array) for array in result]))
+        return [*result, *left], list(pull([_seed(array) for array in result]))
 
     def _differentiated(self, everything: tuple[Any, ...]) -> list[int]:
         """Which arrays the gradient is by: the first argument's, or all, of a floating dtype."""

@@ -158,9 +158,10 @@ class JaxProgram:
 
     def _compiled_again(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The call of an undisturbed step was compiled: neither its time counts nor its window."""
-        self._compiled = self._compilations()
         self._ended = self._kind = self._kinds.of(args, kwargs)
-        self._seen_kinds[self._kind] += 1
+        if self._compiled == 1:  # else it was noted before the call
+            self._seen_kinds[self._kind] += 1
+        self._compiled = self._compilations()
         self._passes.spoil(self._timer.open_steps)
         self._timer.close_next()
 
@@ -241,9 +242,16 @@ class JaxProgram:
 
     def _recompiled(self) -> str:
         """The sentence on a function that compiles again and again."""
-        kinds = self._seen_kinds
+        kinds, steps = self._seen_kinds, self._passes.seen
         if len(kinds) < max(3, kinds.total() // 2):
-            return ""
+            times = compilations(self._timed)()
+            if times < max(3, steps // 2) or times <= 2 * len(kinds):
+                return ""
+            return (
+                f"the function of the step was compiled {times} times in {steps} steps, and its "
+                "inputs kept their shapes: what changes is a static argument, or their weak types "
+                "or placement"
+            )
         shown = "; ".join(describe(kind) for kind, _ in kinds.most_common(3))
         return (
             f"the function of the step was called with {len(kinds)} kinds of inputs in "

@@ -80,6 +80,7 @@ class Passes:
         self._profiled: list[Hashable] = []
         self._profile_tries = 0
         self._profile_began = 0.0
+        self._others_profiler = False
         self._kept_out = False
 
     def restart(self) -> None:
@@ -94,6 +95,8 @@ class Passes:
             elsewhere = self._tools.elsewhere()
             self._wall.append((key, self._spoiled or elsewhere))
             self._spoiled = elsewhere
+            if elsewhere:
+                self._others_profiler = True
             self.seen += 1
             if len(self._wall) >= self._wanted and self._wall_is_over():
                 self._end_wall()
@@ -133,7 +136,7 @@ class Passes:
             self._profile_tries += 1
             self.state = State.WAITING
         elif self.state is State.WALL:
-            self._spoiled = True
+            self._spoiled = self._others_profiler = True
 
     def spoil(self, earlier: int) -> None:
         """The undisturbed step that runs is of no use, nor the ones `earlier`, clocked with it."""
@@ -253,7 +256,7 @@ class Passes:
         self._tools.undisturbed()
         self.state = State.WALL
         self._wall = []
-        self._spoiled = self._tools.elsewhere()
+        self._spoiled = self._others_profiler = self._tools.elsewhere()
         self._tools.timer.start()
         self._mark = self._tools.timer.mark
 
@@ -318,7 +321,7 @@ class Passes:
             self._tools.counter.stop()
         elif self.state is State.WALL:
             self._end_wall()
-            self._kept_out = any(disturbed for _, disturbed in self._wall)
+            self._kept_out = self._others_profiler
         elif self.state is State.PROFILE:
             self._tools.profiler.stop(keep=keep and len(self._profiled) > 1)
         elif self.state is State.WAITING:

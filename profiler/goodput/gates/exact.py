@@ -31,7 +31,7 @@ def compared(run: CaseRun, baseline: Baseline) -> tuple[Finding, ...]:
         if dot and stem in BY_MODE:
             continue  # told by their mean width, above
         if name in unsteady:
-            findings.append(_shaky(name, unsteady[name]))
+            findings.append(_shaky(name, unsteady[name], baseline.values.get(name)))
             continue
         findings.append(_held(name, values, run, baseline))
     return tuple(_placed(finding, run) for finding in findings)
@@ -86,8 +86,16 @@ def _one_sided(metric: Metric, name: str, before: float | None, value: float | N
     return Finding(name, verdict, before, value, Cause.METHOD, sentence=f"{name} {was or new}")
 
 
-def _shaky(name: str, values: tuple[float | None, ...]) -> Finding:
-    told = ", ".join(metric_of(name).text(value) for value in values)
+def _shaky(name: str, values: tuple[float | None, ...], before: float | None) -> Finding:
+    """A figure that is not exact; worse than before where each process says so."""
+    metric = metric_of(name)
+    told = ", ".join(metric.text(value) for value in values)
+    known = [value for value in values if value is not None]
+    if before is not None and len(known) == len(values):
+        least = min(known) if metric.higher_is_worse else max(known)
+        if is_worse(metric, before, least):
+            sentence = f"{name} was {metric.text(before)}, and fresh processes gave {told}"
+            return Finding(name, Verdict.REGRESSED, before, least, Cause.CODE, sentence=sentence)
     return Finding(
         name,
         Verdict.INCONCLUSIVE,

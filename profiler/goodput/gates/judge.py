@@ -40,10 +40,10 @@ def judged(
     if baseline is not None and not why_not:
         findings += exact.compared(run, baseline)
         operators = exact.operators_moved(baseline.operators, run.operators)
-    elif not limits:
-        findings.append(Finding("", Verdict.INCOMPARABLE, cause=Cause.METHOD, sentence=why_not))
-    else:
+    elif limits and is_first(baseline, missing):
         notes += [*budgets.kept(limits), why_not]
+    else:
+        findings.append(Finding("", Verdict.INCOMPARABLE, cause=Cause.METHOD, sentence=why_not))
     ranked = ranked_findings(findings)
     verdict = worst_of(finding.verdict for finding in findings)
     return CaseResult(
@@ -57,6 +57,15 @@ def judged(
         run.reproduce,
         evaluated=sum(one.verdict is not Verdict.INCOMPARABLE for one in findings),
     )
+
+
+def is_first(baseline: Baseline | None, missing: str) -> bool:
+    """Whether nothing was blessed yet, so that a budget decides alone.
+
+    Where there is a baseline that cannot be held, or another side that does not run, a budget that
+    is kept hides nothing.
+    """
+    return baseline is None and not missing
 
 
 def _why_not(run: CaseRun, baseline: Baseline | None) -> str:

@@ -83,7 +83,7 @@ def result(held: Held, stood: Mapping[str, Judgement]) -> CaseResult:
     told = {one.metric for one in faults}
     findings = [*faults, *limits, *(_moved(held, name, one) for name, one in stood.items())]
     notes = [*run.notes, *_not_run(held, before)]
-    if why and not (limits or faults):
+    if why and not (faults or (limits and judge.is_first(held.baseline, held.missing))):
         findings.append(Finding("", Verdict.INCOMPARABLE, cause=Cause.METHOD, sentence=why))
     elif why:
         notes += [*budgets.kept(limits), why]

@@ -96,7 +96,7 @@ def _result(held: Held, judgements: Mapping[str, Judgement]) -> CaseResult:
     notes = list(run.notes)
     if judgement is None:
         why = _why_not(held)
-        if findings:
+        if findings and judge.is_first(held.baseline, held.missing):
             notes += [*budgets.kept(findings), why]
         else:
             cause = Cause.METHOD

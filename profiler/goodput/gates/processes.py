@@ -28,7 +28,8 @@ class Ended:
         if self.timed_out:
             return f"it was still running after {seconds:.0f} s and was stopped"
         how = f"signal {-self.status}" if self.status < 0 else f"status {self.status}"
-        return f"it ended with {how}{f': {self.said}' if self.said else ''}"
+        early = "" if self.status else " before it answered"
+        return f"it ended with {how}{early}{f': {self.said}' if self.said else ''}"
 
 
 def run(

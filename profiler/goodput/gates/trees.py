@@ -20,11 +20,15 @@ class Tree:
 
     Attributes:
         root: the folder in it that stands for the one that was asked for.
+        top: its own top, which stands for that of the work tree.
+        instead_of: the top of the work tree.
         commit: in full.
         notes: sentences on the work tree that it is held against.
     """
 
     root: Path
+    top: Path
+    instead_of: Path
     commit: str
     notes: tuple[str, ...] = ()
 
@@ -63,7 +67,7 @@ def merge_base(folder: Path, ref: str, scratch: Path) -> Iterator[Tree]:
     if not by_git:
         _extracted(top, place, commit)
     try:
-        yield Tree(place / inside, commit, _notes(folder, commit))
+        yield Tree(place / inside, place, top, commit, _notes(folder, commit))
     finally:
         if by_git:
             _run(top, "worktree", "remove", "--force", str(place))

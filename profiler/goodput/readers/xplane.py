@@ -21,6 +21,7 @@ from goodput.readers.hlo_calls import CONTAINERS, FUSIONS
 from goodput.readers.hlo_work import Executed, executed
 from goodput.readers.kineto_links import Strings
 from goodput.readers.kineto_steps import NO_STEP
+from goodput.readers.xplane_doubts import doubts_of
 from goodput.readers.xplane_events import DeviceOps, HostMarks, Op, Plane
 from goodput.readers.xplane_shares import shares_by_plane, shares_of
 from goodput.readers.xspace import parse_module, read_space
@@ -40,8 +41,6 @@ from goodput.work import Work
 
 _VENDORS = {"AMD": "hip", "Nvidia": "cuda", "NVIDIA": "cuda"}
 _COLLECTIVE_KERNELS = ("nccl", "rccl")
-_DIFFERENT = 0.01
-
 _NO_WORD = re.compile(r"\W")
 
 
@@ -108,7 +107,9 @@ def _of_plane(
     known = [_known(op, programs, named, device) for op in ops.ops]
     trace = _device_trace if xplane_events.is_device(plane) else _host_trace
     found = trace(ops, known, marks)
-    return replace(found, warnings=(*_doubts(ops, known), *found.warnings))
+    works = [of.executed.work for of in known]
+    doubts = doubts_of(ops, works, [of.link is not Link.NONE for of in known])
+    return replace(found, warnings=(*doubts, *found.warnings))
 
 
 def _host_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
@@ -328,31 +329,3 @@ def _executions(ops: DeviceOps) -> tuple[Integers, Integers]:
         else:
             row[at] = current[2]
     return row, np.asarray(first, np.int64)
-
-
-def _doubts(ops: DeviceOps, known: list[_Known]) -> tuple[str, ...]:
-    """Where the profiler itself counts otherwise, as on a TPU; and programs without HLO."""
-    ours = theirs = 0
-    calls = np.bincount(ops.op, minlength=len(ops.ops)).tolist()
-    for op, of, times in zip(ops.ops, known, calls, strict=True):
-        if op.flops is not None and of.executed.work is not None:
-            work = of.executed.work
-            ours += times * (work.flops + work.vector_flops)
-            theirs += times * op.flops
-    told = []
-    if theirs and abs(ours - theirs) > _DIFFERENT * theirs:
-        told.append(
-            f"the profiler counts {theirs:,} FLOP in these operations and goodput {ours:,}, "
-            "products and vector arithmetic together"
-        )
-    lacking = sorted({op.module for op, of in zip(ops.ops, known, strict=True) if _lacks(op, of)})
-    if lacking:
-        told.append(
-            f"the profile holds no HLO of {', '.join(lacking)}, so its operations are known by "
-            "their names only"
-        )
-    return tuple(told)
-
-
-def _lacks(op: Op, of: _Known) -> bool:
-    return bool(op.module and op.name) and of.link is Link.NONE

@@ -293,7 +293,8 @@ class _Ops:
         module = f"{module}({program})" if module else ""
         if _CATEGORY in stats:  # a TPU, whose events are instructions themselves
             name = metadata.display_name or event.partition(" = ")[0].lstrip("%")
-            module = self._by_program.get(str(stats.get("program_id", program)), "")
+            of = str(stats.get("program_id", program))
+            module = self._by_program.get(of, f"program({of})")
         return Op(
             module=module,
             name=name,

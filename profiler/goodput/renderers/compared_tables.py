@@ -147,12 +147,14 @@ def resources_table(comparison: Comparison) -> Table:
         for one in row.resources
     ]
     found = [one for _, _, one in rows]
+    configs = tuple(_config(one) for one in found)
+    several = len({case for case, _, _ in rows}) > 1
     columns = (
-        Column("case", tuple(case for case, _, _ in rows), least=12),
+        *([Column("case", tuple(case for case, _, _ in rows), least=12)] if several else []),
         Column("variant", tuple(name for _, name, _ in rows), least=12),
         Column("chip", tuple(one.architecture for one in found)),
-        Column("kernel", tuple(one.kernel for one in found), least=12),
-        Column("configuration", tuple(one.config for one in found), least=16),
+        Column("kernel", tuple(one.kernel for one in found), least=12, spare=2),
+        Column("configuration", configs, least=max(map(len, configs), default=0)),
         _right("registers", [str(one.registers) for one in found]),
         _right("spilled", [si(one.spilled_bytes, "B") for one in found]),
         _right("shared", [si(one.shared_bytes, "B") for one in found]),
@@ -160,12 +162,23 @@ def resources_table(comparison: Comparison) -> Table:
         *(_bounds(found) if comparison.targets else ()),
     )
     told = _least_of(comparison) if comparison.targets else (_AS_LAUNCHED,)
-    return Table("Triton kernels", filled(columns), told if found else ())
+    title = "Triton kernels" if several or not rows else f"Triton kernels, {rows[0][0]}"
+    return Table(title, filled(columns), told if found else ())
 
 
 _AS_LAUNCHED = (
     "as they were launched; what a tuner chose in the first process was given to all others"
 )
+
+
+_SAYS_NOTHING = {"num_ctas: 1", "maxnreg: None"}
+"""What Triton writes of every configuration, though few set it."""
+
+
+def _config(kernel: KernelResources) -> str:
+    """The configuration, short enough for a table: JSON has it as Triton writes it."""
+    parts = [part for part in kernel.config.split(", ") if part not in _SAYS_NOTHING]
+    return " ".join(part.removeprefix("num_").replace(": ", "=") for part in parts)
 
 
 def _bounds(found: Sequence[KernelResources]) -> tuple[Column, ...]:

@@ -80,7 +80,8 @@ def _table(steps: Sequence[Step]) -> Table:
         Column("with it", tuple(step.software for step in shown), least=12, spare=3),
     )
     left = len(steps) - len(shown)
-    notes = ["with it: versions and settings that changed at the same check"]
+    told = any(step.software for step in shown)
+    notes = ["with it: versions and settings that changed at the same check"] if told else []
     if left:
         notes.append(f"… {left} earlier changes; all of them with --json")
     return Table("Lasting changes, the latest first", columns, tuple(notes))

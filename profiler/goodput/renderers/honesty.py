@@ -24,8 +24,9 @@ def honesty(report: Report, now: datetime | None = None) -> tuple[tuple[str, str
 
 
 def _times(coverage: Coverage) -> list[tuple[str, str]]:
+    modelled = percent(coverage.modelled_share)
     return [
-        ("modelled", f"{percent(coverage.modelled_share)} of device time has a formula and a roof"),
+        ("modelled", f"{modelled} of computing time has a formula and a roof"),
         ("linked", f"{percent(coverage.exactly_linked_share)} of device time is linked exactly"),
         ("profiler", _slowdown(coverage)),
     ]

@@ -6,7 +6,7 @@ import msgspec
 
 from goodput.renderers.operators import short_name
 from goodput.renderers.tables import Column, Table
-from goodput.renderers.terminal import WIDTH, painter, sentences, table_lines
+from goodput.renderers.terminal import WIDTH, Paint, painter, sentences, table_lines
 from goodput.report.difference import Headline, Moved, RecordingDifference
 from goodput.units import UNKNOWN, percent, seconds, si
 
@@ -22,7 +22,7 @@ def render_recording_difference(
     blocks = [
         bold(f"goodput diff: {found.titles[0]} and {found.titles[1]}"),
         table_lines(_step(found.headlines), width, bold),
-        table_lines(_operators(found.operators), width, bold),
+        _moved(found.operators, width, bold),
         sentences("cause", (f"{c}: {told}" for c, told in found.causes), width, bold),
         sentences("note", found.notes, width, painter(colour, fg="yellow")),
     ]
@@ -53,6 +53,13 @@ def _figure(value: float | None, unit: str) -> str:
 
 def _change(one: Headline) -> str:
     return UNKNOWN if one.change is None else f"{100 * one.change:+.1f} %"
+
+
+def _moved(moved: tuple[Moved, ...], width: int, bold: Paint) -> str:
+    """The table of operators; a sentence alone where none is in it."""
+    if any(one.shown for one in moved):
+        return table_lines(_operators(moved), width, bold)
+    return "no operator moved by more than its steps differ"
 
 
 def _operators(moved: tuple[Moved, ...]) -> Table:

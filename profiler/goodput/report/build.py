@@ -176,11 +176,12 @@ def _coverage(
 ) -> Coverage:
     trace, table = recording.trace, recording.trace.invocations
     whole = float(costs.seconds.sum())
+    computing = float(costs.seconds[table.kind == Kind.COMPUTE].sum())
     steps = len(trace.steps)
     profiled = statistics.fmean(step.wall_seconds for step in trace.steps)
     exact = float(costs.seconds[table.link == Link.EXACT].sum())
     return Coverage(
-        modelled_share=float(costs.seconds[costs.known].sum()) / whole if whole else None,
+        modelled_share=float(costs.seconds[costs.known].sum()) / computing if computing else None,
         exactly_linked_share=exact / whole if whole else None,
         edge_seconds=trace.edge_seconds,
         unmodelled=_unmodelled(trace, costs, steps),

@@ -168,7 +168,8 @@ def split(
     count = mean * math.log(more / calls)
     if not ideal or not needed:
         return Term(count, None, new - old - count)
-    work = mean * math.log((needed / more) / (ideal / calls))
+    ratio = (needed / more) / (ideal / calls)
+    work = 0.0 if math.isclose(ratio, 1.0, rel_tol=_SAME) else mean * math.log(ratio)
     return Term(count, work, new - old - count - work)
 
 

@@ -122,6 +122,7 @@ class UnmodelledOperator:
 class Coverage:
     """The honesty line: what the report could not know. Shares are of device time in the window.
 
+    `modelled_share` is of what computes: collectives and copies have rungs of their own.
     `modelled_calls_share` is of calls, with or without times. `untimed` says why no operator has a
     time and what to do about it; "" where they have.
     """

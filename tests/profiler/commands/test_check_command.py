@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -126,6 +127,22 @@ def test_a_case_that_a_run_lacks_is_told(stored, capsys) -> None:
     assert "run.json holds nothing of b, exact" in capsys.readouterr().out
     assert status_of(["check", stored(GOOD, run_of("b"))]) == 0
     assert "holds nothing" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("blessed")
+def test_a_gate_that_was_taken_away_is_told(stored, project, capsys) -> None:
+    run = stored(GOOD)
+    (project / "goodput.toml").write_text('[case.a]\ntarget = "a.py:step"\n')
+    assert status_of(["check", run]) == 0
+    assert "baselines of a case that is not declared: b" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("blessed")
+def test_more_than_a_device_can_do_is_status_5(stored, project) -> None:
+    (project / "goodput.toml").write_text('[case.a]\ntarget = "a.py:step"\ntiers = ["measured"]\n')
+    values = {"cost": 1e11, "step_seconds": 0.1, "anchor_flops_per_s": 1e12, "mfu": 1.4}
+    run = replace(run_of("a", values), tier=Tier.MEASURED)
+    assert status_of(["check", stored(run)]) == 5
 
 
 BAD = {

@@ -128,3 +128,15 @@ def test_compiled_kernels_are_a_table_of_their_own():
     assert "255" in text
     assert "784 B" in text
     assert "not measured" not in text
+
+
+def test_a_tuned_configuration_is_whole_and_the_one_case_is_the_title():
+    config = "block_m: 128, block_n: 256, block_k: 32, num_warps: 8, num_ctas: 1, maxnreg: None"
+    kernel = KernelResources("sm_90", "gemm_kernel", config, 255, 784, 98304, 8)
+    row = VariantRow("triton", "FASTEST", resources=(kernel,))
+    case = CaseResult("M=4096 N=4096", {"M": "4096", "N": "4096"}, (row,))
+    text = render_comparison(comparison(cases=(case,)), width=100)
+    assert "Triton kernels, M=4096 N=4096" in text
+    assert "block_m=128 block_n=256 block_k=32 warps=8  " in text
+    assert "as they were launched" in text
+    assert "at least" not in text

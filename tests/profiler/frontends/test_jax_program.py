@@ -174,6 +174,29 @@ def test_a_function_that_compiles_at_every_step_is_told_with_its_shapes(program)
     assert "float32[" in warning
 
 
+def test_calls_that_compile_in_undisturbed_steps_are_told_once_each(program):
+    step = jax.jit(lambda x: x @ x.T)
+    for n in range(20):
+        step(jnp.ones((4 + n, 4)))
+    measured = program.finish()
+    assert "19 kinds of inputs in 19 calls" in " ".join(measured.warnings)
+    assert "own profiler" not in " ".join(measured.results.warnings)
+
+
+def test_a_static_argument_that_changes_is_told(program):
+    step = jax.jit(lambda x, n: x @ x.T + n, static_argnums=1)
+    for n in range(20):
+        step(jnp.ones((N, N)), n)
+    assert "compiled 20 times" in " ".join(program.finish().warnings)
+
+
+def test_a_second_kind_of_inputs_is_not_told_as_a_compilation_at_every_step(program):
+    step = jax.jit(lambda x: x @ x.T)
+    for n in range(40):
+        step(jnp.ones((N, N + n % 2)))
+    assert "compiled" not in " ".join(program.finish().warnings)
+
+
 def test_the_program_can_end_after_the_passes(tmp_path):
     made = JaxProgram(PassOptions(4, 2), HostClock(), tmp_path, stop_after=True)
     made.attach()

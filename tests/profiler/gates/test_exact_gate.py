@@ -156,3 +156,22 @@ def test_operators_that_moved_are_those_that_need_more(before, now):
     assert len({one.operator for one in moved}) == len(moved) <= 5
     assert all(one.change > 0 for one in moved)
     assert operators_moved(before, before) == ()
+
+
+def test_what_every_process_shows_to_be_worse_is_a_regression_however_unsteady(run, baseline):
+    values = baseline.values
+    unsteady = tuple({**values, "bytes": values["bytes"] + more} for more in (10, 20, 30))
+    result = judged(replace(run, processes=unsteady), baseline, {})
+    assert (result.verdict, result.worst.metric) == (Verdict.REGRESSED, "bytes")
+    assert "fresh processes gave" in result.worst.sentence
+    mixed = tuple({**values, "bytes": values["bytes"] + more} for more in (0, 20, 30))
+    assert judged(replace(run, processes=mixed), baseline, {}).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_budget_that_is_held_hides_no_baseline_that_cannot_be(run, baseline):
+    budget = {"useful_flops": 2e6}
+    assert judged(run, None, budget).verdict is Verdict.PASS  # the first one is still to be blessed
+    other = replace(baseline, method="goodput.exact/0")
+    assert judged(run, other, budget).verdict is Verdict.INCOMPARABLE
+    missing = judged(run, None, budget, "at the merge base: there is no file gpt.py")
+    assert missing.verdict is Verdict.INCOMPARABLE

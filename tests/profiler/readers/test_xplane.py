@@ -221,7 +221,8 @@ def test_a_tpu_tells_its_own_counts(xspace, product, tmp_path):
         trace = xplane.read(xspace.write(tmp_path / "a.xplane.pb"))
         assert trace.invocations.flops.tolist() == [2 * 32**3]
         assert (trace.device.kind, trace.device.name) == ("tpu", "TPU v5e")
-        assert any("profiler counts" in warning for warning in trace.warnings) is told
+        assert any("FLOP in these" in warning for warning in trace.warnings) is told
+        assert not any("bytes that these" in warning for warning in trace.warnings)
 
 
 def test_a_program_without_hlo_is_known_by_name_only(xspace, tmp_path):
@@ -231,6 +232,18 @@ def test_a_program_without_hlo_is_known_by_name_only(xspace, tmp_path):
     assert not trace.invocations.modelled.any()
     assert texts(trace, "operator") == ["dot.1"]
     assert "no HLO of jit_matmul(7)" in " ".join(trace.warnings)
+
+
+def test_a_tpu_without_hlo_is_known_by_what_its_events_say(xspace, tmp_path):
+    tpu = xspace.plane("/device:TPU:0", device_type_string="TPU v5e")
+    stats = {"hlo_category": "convolution", "flops": 2 * 32**3, "bytes_accessed": 12288}
+    tpu.metadata("%dot.1 = f32[32,32] dot()", display="dot.1", program_id=7, **stats)
+    tpu.line("XLA Ops", ("%dot.1 = f32[32,32] dot()", 1, 1, {}))
+    trace = xplane.read(xspace.write(tmp_path / "a.xplane.pb"))
+    assert texts(trace, "operator") == ["dot.1"]
+    assert not trace.invocations.modelled.any()
+    assert "no HLO of program(7)" in trace.warnings[0]
+    assert "counts 65,536 FLOP and 12,288 bytes in them" in trace.warnings[0]
 
 
 # Bad input.

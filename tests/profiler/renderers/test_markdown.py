@@ -26,7 +26,7 @@ def test_it_says_what_the_text_says(report: Report) -> None:
         "program goodput",
         "not measured on this run, so not 0: shape, latency",
         "the mean step is 1.05 times the median",
-        "98.7 % of device time has a formula and a roof",
+        "98.7 % of computing time has a formula and a roof",
         "… 4 more with 400 us",
     ):
         assert line in text

@@ -95,6 +95,12 @@ def test_the_same_recording_moves_nothing():
     found = between(recording(), recording())
     assert not any(one.shown for one in found.operators)
     assert [cause for cause, _ in found.causes] == [Cause.NOISE]
+    assert "no operator moved by more than its steps differ" in render_recording_difference(found)
+
+
+def test_what_needs_the_same_moves_no_work():
+    term = split((1.0, 2.0, 0.3), (3.0, 4.0, 0.6 * (1 + 1e-15)))
+    assert term.work == 0.0
 
 
 def test_another_roof_is_the_denominator_and_moves_no_operator():

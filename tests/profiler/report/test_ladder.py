@@ -257,6 +257,17 @@ def test_an_unknown_mode_is_unmodelled_and_mfu_is_unknown():
     assert report.coverage.modelled_share == pytest.approx(0.5)
 
 
+def test_collectives_and_copies_are_no_unmodelled_compute():
+    known = {"operator": 1, "mode": 5, "modelled": True, "flops": 10**8, "device_seconds": 0.1}
+    rows = [known, *({"operator": 1, "kind": k, "device_seconds": 0.2} for k in (1, 2))]
+    roofs = capacity(flops_per_s={"float32": Peak(1e9, HOW)})
+    report = build(recording_of(trace_of(rows)), roofs)
+    assert report.coverage.modelled_share == 1
+    rungs = {rung.rung: rung.seconds for rung in report.ladder}
+    assert rungs["communication"] == rungs["copies"] == pytest.approx(0.2)
+    assert rungs["unmodelled"] == 0
+
+
 def test_a_step_above_the_limit_is_an_error():
     row = {
         "operator": 1,
