@@ -24,12 +24,19 @@ from goodput.comparison.source import pickled
 from goodput.comparison.trust import LEVELS
 from goodput.comparison.wire import Described
 from goodput.errors import UsageError, first_line
+from goodput.frontends.nvidia_clocks import ClockWatch, Reading
+from goodput.measure.clock import HostClock
 from goodput.measure.families import processes_for
+from goodput.measure.statistics import median
 from goodput.renderers.compared_html import render_comparison_html
 from goodput.renderers.compared_text import render_comparison
-from goodput.report.compared import Comparison
+from goodput.report.compared import ClockRange, Comparison
 
 Progress = Callable[[str], None]
+
+# Bits of NVML's clocks event reasons: idle; power caps, slowdowns by heat, a power brake.
+_IDLE = 0x01
+_SLOWED = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +206,22 @@ def _measured(plan: Plan, choice: Choice, show: Progress) -> Comparison:
         for case in plan.cases
         if (case, reference) in counts
     }
-    experiment.sample(bound)
-    return judged(plan, experiment.collected, capacity)
+    # The driver takes an index or a UUID, as the variable does; all workers use its first.
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0] or "0"
+    with ClockWatch(HostClock(), gpu) as watch:
+        experiment.sample(bound)
+    found = judged(plan, experiment.collected, capacity)
+    return found if found.device == "cpu" else replace(found, clocks=clocks_of(watch.readings))
+
+
+def clocks_of(readings: Sequence[Reading]) -> ClockRange | None:
+    """The clocks of a device that was at work; None where none was told."""
+    working = [one for one in readings if one.clock_hz and not one.reasons & _IDLE]
+    clocks = [one.clock_hz for one in working if one.clock_hz]
+    if not clocks:
+        return None
+    slowed = sum(bool(one.reasons & _SLOWED) for one in working) / len(working)
+    return ClockRange(min(clocks), median(clocks), max(clocks), slowed)
 
 
 def _undeclared(plan: Plan) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from goodput.renderers.compared_tables import tables_of
 from goodput.renderers.terminal import WIDTH, labelled, painter, sentences, table_lines
 from goodput.report.compared import Comparison
-from goodput.units import si
+from goodput.units import percent, si
 
 
 def render_comparison(comparison: Comparison, *, width: int = WIDTH, colour: bool = False) -> str:
@@ -34,6 +34,7 @@ def head_lines(comparison: Comparison) -> list[tuple[str, str]]:
         ("measured", _measured(comparison)),
         ("trust", _trust(comparison)),
         ("caches", _caches(comparison)),
+        ("clocks", _clocks(comparison)),
         ("capacity", _capacity(comparison)),
         ("device", _device(comparison)),
         ("seed", str(comparison.seed)),
@@ -62,6 +63,15 @@ def _caches(comparison: Comparison) -> str:
     held = f"the last one holds {si(comparison.cache_bytes, 'B')}"
     known = held if comparison.cache_bytes else "how much the last one holds is not known"
     return f"{si(comparison.flush_bytes, 'B')} are written before each train of calls; {known}"
+
+
+def _clocks(comparison: Comparison) -> str:
+    clocks = comparison.clocks
+    if clocks is None:
+        return ""
+    low, middle, high = (si(hz, "Hz") for hz in (clocks.low_hz, clocks.median_hz, clocks.high_hz))
+    held = f"; held down by power or heat in {percent(clocks.slowed, 0)} of readings"
+    return f"{low} to {high}, median {middle}{held if clocks.slowed else ''}"
 
 
 def _capacity(comparison: Comparison) -> str:

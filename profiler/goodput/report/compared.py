@@ -155,6 +155,23 @@ class Overall:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockRange:
+    """A device's clock while variants were timed, as its driver told it.
+
+    Attributes:
+        low_hz: the lowest while the device was at work.
+        median_hz: half of the readings are below it.
+        high_hz: the highest.
+        slowed: share of the readings at which power or heat held it down.
+    """
+
+    low_hz: float
+    median_hz: float
+    high_hz: float
+    slowed: float
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Everything that is said about the variants of one operator.
 
@@ -169,6 +186,7 @@ class Comparison:
         trust: the level.
         checks: names of those that ran.
         seed: which makes all orders and values again.
+        clocks: of the device while it was timed; None where no driver tells.
         cache_bytes: of the device's last cache; 0 where that is not known.
         flush_bytes: written between two calls.
         targets: chips that kernels were compiled for, instead of timing anything.
@@ -194,6 +212,7 @@ class Comparison:
     capacity: Capacity | None = None
     warnings: tuple[str, ...] = ()
     sentence: str = ""
+    clocks: ClockRange | None = None
     cache_bytes: int = 0
     flush_bytes: int = 0
     targets: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from goodput.commands import compared
 from goodput.comparison.experiment import Calls, Collected, Experiment, Place
 from goodput.comparison.wire import Described, Trouble
 from goodput.errors import UsageError
+from goodput.frontends.nvidia_clocks import Reading
 
 STUDY = Described(
     nonce="",
@@ -116,3 +117,14 @@ def test_an_unknown_level_is_refused_from_python(plans):
         compared.comparisons(Place("f.py"), compared.Choice(trust="blind"))
     assert not plans
     assert Collected().calls == {}
+
+
+def test_clocks_are_those_of_a_device_at_work():
+    readings = [
+        Reading(0.0, hertz, None, None, None, None, reasons, "")
+        for hertz, reasons in ((0.3e9, 0x1), (1.98e9, 0), (1.5e9, 0x4), (1.7e9, 0x2), (None, 0))
+    ]
+    found = compared.clocks_of(readings)
+    assert (found.low_hz, found.median_hz, found.high_hz) == (1.5e9, 1.7e9, 1.98e9)
+    assert found.slowed == pytest.approx(1 / 3)
+    assert compared.clocks_of(readings[:1]) is None

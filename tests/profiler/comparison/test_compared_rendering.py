@@ -14,6 +14,7 @@ from goodput.renderers.compared_svg import render_compared_svg
 from goodput.renderers.compared_text import render_comparison
 from goodput.report.compared import (
     CaseResult,
+    ClockRange,
     Comparison,
     Interval,
     KernelResources,
@@ -140,3 +141,12 @@ def test_a_tuned_configuration_is_whole_and_the_one_case_is_the_title():
     assert "block_m=128 block_n=256 block_k=32 warps=8  " in text
     assert "as they were launched" in text
     assert "at least" not in text
+
+
+def test_a_device_s_clocks_are_told():
+    clocks = ClockRange(1.5e9, 1.7e9, 1.98e9, 0.25)
+    assert (
+        "clocks     1.50 GHz to 1.98 GHz, median 1.70 GHz; held down by power or heat in 25 %"
+        in (render_comparison(comparison(clocks=clocks), width=120))
+    )
+    assert "clocks  " not in render_comparison(comparison())
