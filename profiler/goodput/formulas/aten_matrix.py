@@ -1,8 +1,8 @@
 """PyTorch's matrix products in neutral terms.
 
 Composites (linear, matmul, einsum) stay unregistered: the products inside them are counted.
-A sparse left operand is told by the attribute `nnz`, its stored elements (a live count knows them,
-a trace does not).
+A sparse operand is told by the attributes `nnz`, its stored elements, and `sparse`, its place (a
+live count knows them, a trace does not).
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class Product:
 Reader: TypeAlias = Callable[[Call], "Product | None"]
 
 _READERS: dict[str, Reader] = {}
-_SPARSE = ("aten::mm", "aten::bmm", "aten::mv")
+_SPARSE = {"aten::mm": 0, "aten::bmm": 0, "aten::mv": 0, "aten::addmm": 1, "aten::_sparse_addmm": 1}
+"""The place of the left factor of products that take a sparse one."""
 
 
 def contraction_of(call: Call) -> Contraction | None:
@@ -83,19 +84,34 @@ def _work(call: Call) -> Work | None:
 
 
 def _sparse_work(call: Call) -> Work | None:
-    """A sparse left operand: each stored element meets one row of the right one.
+    """Each stored element of the sparse operand meets one row, or one column, of the other.
 
-    Its values and one index each are read. Only plain products: elsewhere the sparse one may be the
-    addend, which the attribute does not say.
+    Its values and one index each are read.
     """
-    left, right, stored = tensor(call, 0), tensor(call, 1), call.attributes["nnz"]
-    if call.name not in _SPARSE or left is None or right is None or not isinstance(stored, int):
+    first = _SPARSE.get(call.name)
+    left, right = (tensor(call, (first or 0) + place) for place in (0, 1))
+    stored, place = call.attributes["nnz"], call.attributes.get("sparse", 0)
+    if first is None or left is None or right is None or not isinstance(stored, int):
         return None
-    n = 1 if call.name == "aten::mv" else right.shape[-1]
-    output = left.shape[:-1] if call.name == "aten::mv" else (*left.shape[:-1], n)
+    is_vector = call.name == "aten::mv"
+    m, n = math.prod(left.shape[-2:-1]), 1 if is_vector else right.shape[-1]
+    if place == first:
+        rows, dense = n, right
+    elif place == first + 1 and not is_vector:
+        rows, dense = m, left
+    else:
+        return None  # the addend, or nothing that a product has
+    output = left.shape[:-1] if is_vector else (*left.shape[:-1], n)
     values, indices = TensorSpec((stored,), left.dtype), TensorSpec((stored,), "int64")
-    product = Product(1, 1, n, stored, (values, right), output, left.dtype, also_read=(indices,))
+    product = Product(1, 1, rows, stored, (values, dense), output, left.dtype, also_read=(indices,))
     return product.work
+
+
+@matrix_operator("aten::_sparse_addmm", operand=1)
+@register("aten::_sparse_addmm")
+def _sparse_addmm(call: Call) -> Work | None:
+    """What `torch.sparse.mm` calls; a trace, which does not know the stored elements, says None."""
+    return _sparse_work(call) if "nnz" in call.attributes else None
 
 
 def family(

@@ -94,6 +94,21 @@ def cloned_list(call: Call) -> Work:
     )
 
 
+def made_sparse(call: Call) -> Work | None:
+    """A tensor read; what is stored of it (attribute `nnz`) written, an index with each."""
+    source, stored = tensor(call, 0), call.attributes.get("nnz")
+    if not isinstance(stored, int):
+        return None
+    return copy((source,), TensorSpec((stored,), source.dtype)) + fill(
+        TensorSpec((stored,), "int64")
+    )
+
+
+def of_nested(call: Call) -> Work:
+    """The parts of a nested tensor read, and the padded one written."""
+    return copy((tensor(call, 0),), output(call))
+
+
 def zeroed_list(call: Call) -> Work:
     """Zeros in every tensor of a list."""
     total = Work()
@@ -223,7 +238,9 @@ FUNCTIONS = {
     converted: "_to_copy",
     copied: "copy_ copy _copy_from",
     copied_list: "_foreach_copy _foreach_copy_",
-    cloned_list: "_foreach_clone",
+    cloned_list: "_foreach_clone _nested_tensor_from_tensor_list",
+    made_sparse: ("_to_sparse _to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc"),
+    of_nested: "to_padded_tensor",
     zeroed_list: "_foreach_zero _foreach_zero_",
     joined: "cat stack _stack",
     chunked: "_chunk_cat",

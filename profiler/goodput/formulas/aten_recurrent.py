@@ -16,6 +16,8 @@ from goodput.formulas.registry import register
 from goodput.work import Call, TensorSpec, Work
 
 _LSTM, _GRU = CELLS[2], CELLS[3]
+_STATE = 4
+"""The place of the initial hidden state of a stack's backward operator."""
 _GRU_WORKSPACE = 5
 """Values a unit that the fused GRU cell keeps for its backward pass."""
 
@@ -100,7 +102,11 @@ def _stack_work(call: Call) -> Work | None:
         return stack.forward + _forward_bytes(stack, source)
     mask = flags(call, row.mask) or (True, True, True, True)
     of_weights = mask[-1]
-    work = stack.backward(of_input=mask[0], of_weights=of_weights)
+    state = tensor(call, _STATE)
+    fixed = 0
+    if state is not None and not mask[1]:
+        fixed = state.numel // (stack.layers * stack.directions * stack.state_size)
+    work = stack.backward(of_input=mask[0], of_weights=of_weights, fixed_states=fixed)
     return work + _backward_bytes(stack, source, of_weights=of_weights)
 
 
@@ -131,10 +137,15 @@ def _mkldnn_layer(call: Call) -> Work | None:
 @matrix_operator("aten::mkldnn_rnn_layer_backward")
 @register("aten::mkldnn_rnn_layer_backward")
 def _mkldnn_layer_backward(call: Call) -> Work | None:
+    """The attribute `needed` says which gradients are used: of the input, and of the state."""
     layer, source = _layer(call, 14, 15), tensor(call, 0)
     if layer is None or source is None:
         return None
-    return layer.backward() + _backward_bytes(layer, source, of_weights=True)
+    needed, state = call.attributes.get("needed"), tensor(call, 5)
+    of_input, of_state = needed if isinstance(needed, tuple) else (True, True)
+    fixed = state.numel // layer.hidden_size if state is not None and not of_state else 0
+    work = layer.backward(of_input=of_input, fixed_states=fixed)
+    return work + _backward_bytes(layer, source, of_weights=True)
 
 
 def _cell_bytes(call: Call, state: TensorSpec, written: int) -> Work:

@@ -39,9 +39,13 @@ class HandWritten:
             self._scores[module] = (*left.shape[-2:-1], *right.shape[-1:])
         elif operator in SOFTMAXES and tensors:
             rows = tensors[0].shape[-2:]
-            owner = next((m for m in _and_around(module) if self._scores.get(m) == rows), None)
-            if owner is not None:
-                self._weights[owner] = rows
+            # A column more is a sink: a score that goes to no value.
+            without = (*rows[:-1], *(size - 1 for size in rows[-1:]))
+            for owner in _and_around(module):
+                scores = self._scores.get(owner)
+                if scores in (rows, without):
+                    self._weights[owner] = scores
+                    return
 
 
 class HandWrittenExponential:

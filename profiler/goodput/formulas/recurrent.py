@@ -103,14 +103,19 @@ class Recurrent:
             special=self.units * self.cell.special,
         )
 
-    def backward(self, *, of_input: bool = True, of_weights: bool = True) -> Work:
+    def backward(
+        self, *, of_input: bool = True, of_weights: bool = True, fixed_states: int = 0
+    ) -> Work:
         """The backward pass: once the weights for the states, once more for their own gradients.
 
-        Kernels make the first layer's input gradient with the states' even where it is not needed:
-        then it is recomputation. A cell's backward is about twice its forward arithmetic; its
+        `fixed_states` sequences begin with a state whose gradient is not needed. Kernels make it,
+        and that of the first layer's input, with the other states' even where they are not needed:
+        then they are recomputation. A cell's backward is about twice its forward arithmetic; its
         nonlinearities' derivatives come from saved outputs, without special functions.
         """
         unneeded = 0 if of_input else 2 * self.tokens * self.input_weights
+        gates = self.cell.gates * self.hidden_size
+        unneeded += 2 * fixed_states * self.layers * self.directions * gates * self.state_size
         flops = 2 * self.tokens * self.weights * (1 + of_weights) - unneeded
         return Work(
             flops=flops,

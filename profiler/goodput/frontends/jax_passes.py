@@ -10,7 +10,7 @@ import jax
 
 from goodput.frontends.jax_command_buffers import CommandBuffers, device_has_them
 from goodput.frontends.jax_private import start_profile, stop_profile
-from goodput.frontends.step_instruments import Clock
+from goodput.frontends.step_instruments import WINDOW_BASIS, Clock
 from goodput.readers.xplane_steps import BOUNDARY
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.work import Contraction
@@ -31,7 +31,7 @@ class WindowTimer:
         wait: waits for all that was started.
     """
 
-    basis = "window"
+    basis = WINDOW_BASIS
 
     def __init__(self, clock: Clock, wait: Callable[[], None]) -> None:
         self._now, self._wait = clock.now, wait

@@ -228,8 +228,13 @@ class JaxProgram:
     # What the passes need.
 
     def _wait(self) -> None:
-        """Waits for what the last call returned: a device runs its calls in order."""
-        leaves = jax.tree.leaves(self._last)
+        """Waits for what the last call returned: a device runs its calls in order.
+
+        Where the program says what a step is, its functions may have been jitted before goodput
+        saw any: then for all arrays that there are.
+        """
+        everything: Any = jax.live_arrays  # untyped in jax
+        leaves = everything() if self._explicit else jax.tree.leaves(self._last)
         alive = [leaf for leaf in leaves if isinstance(leaf, jax.Array) and not leaf.is_deleted()]
         wait: Any = jax.block_until_ready  # untyped in jax
         wait(alive)

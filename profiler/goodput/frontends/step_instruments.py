@@ -8,6 +8,9 @@ from typing import Protocol
 
 from goodput.trace.recording import WorkPass
 
+WINDOW_BASIS = "window"
+"""What clocks steps in windows, at whose ends alone it waits: the host runs ahead inside of one."""
+
 
 class ProgramEnd(BaseException):
     """The passes are over and the user asked for the program to end there.

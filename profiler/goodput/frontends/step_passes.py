@@ -10,7 +10,12 @@ from collections import Counter
 from collections.abc import Hashable
 from enum import Enum, auto
 
-from goodput.frontends.step_instruments import Instruments, PassOptions, PassResults
+from goodput.frontends.step_instruments import (
+    WINDOW_BASIS,
+    Instruments,
+    PassOptions,
+    PassResults,
+)
 from goodput.frontends.step_kinds import describe, elements
 from goodput.trace.recording import WorkPass
 
@@ -169,11 +174,11 @@ class Passes:
     def _warmup_seconds(self) -> list[float]:
         """Times of warm-up steps without another profiler, for a program that ended there.
 
-        None on a device that the host runs ahead of: the host saw them queued, not done. None
-        where only counts were asked for.
+        None where the host runs ahead, of a device or as it does with windows: it saw them queued,
+        not done. None where only counts were asked for.
         """
-        usable = not self._options.count_only and not self._tools.profiler.on_device
-        return self._warmup_alone if usable else []
+        ahead = self._tools.profiler.on_device or self._tools.timer.basis == WINDOW_BASIS
+        return [] if ahead or self._options.count_only else self._warmup_alone
 
     def _first_boundary(self) -> None:
         if not self._begin_count() and self._warm_enough():

@@ -14,7 +14,9 @@ from goodput.formulas.attention import fullest_packing
 from goodput.frontends.torch_private import (
     arguments_of,
     facts_of,
+    gradients_needed,
     is_meta,
+    is_sparse,
     is_zero,
     name_of,
     nonzero,
@@ -30,6 +32,7 @@ _NUMBERS = frozenset({bool, int, float, complex})
 _WORDS = frozenset({str, torch.dtype, torch.device, torch.layout, torch.memory_format})
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _CONVOLUTIONS = ("convolution", "conv")
+_LAYER_BACKWARD = "aten::mkldnn_rnn_layer_backward"
 
 
 class CallTranslator:
@@ -52,7 +55,7 @@ class CallTranslator:
             name=name,
             inputs=tuple([argument(value) for value in values.values()]),
             outputs=tuple([spec(tensor) for tensor in tensors_in((out,))]),
-            attributes=self._attributes(func, name, values),
+            attributes=self._attributes(func, name, values, out),
         )
         row = row_of(name)
         packed = row is not None and self._packed_pairs(call, row, tuple(values.values()))
@@ -87,7 +90,9 @@ class CallTranslator:
             for place, (name, default) in enumerate(arguments_of(func))
         }
 
-    def _attributes(self, func: Any, name: str, values: Mapping[str, Any]) -> dict[str, object]:
+    def _attributes(
+        self, func: Any, name: str, values: Mapping[str, Any], out: Any
+    ) -> dict[str, object]:
         self.mask = None
         attributes: dict[str, object] = {}
         if overload_of(func):
@@ -95,8 +100,12 @@ class CallTranslator:
         first = next(tensors_in(values.values()), None)
         if first is None:
             return attributes
-        if first.layout is not torch.strided:
-            attributes["nnz"] = nonzero(first)
+        attributes |= _of_sparse(values) if not _is_dense(values) else {}
+        if isinstance(out, torch.Tensor) and is_sparse(out):
+            attributes["nnz"] = nonzero(out)
+        if name == _LAYER_BACKWARD:
+            # One kernel makes them all, whichever are used.
+            attributes["needed"] = gradients_needed("MkldnnRnnLayerBackward", (0, 5))
         if first.is_cuda and first.dtype is torch.float32 and _allows_tf32(name):
             attributes["tf32"] = True
         mask = next((m for key in _MASKS if (m := values.get(key)) is not None), None)
@@ -157,8 +166,8 @@ def signature(value: Any) -> Any:
 
 
 def reads_values(name: str) -> bool:
-    """Whether the work of the operator `name` depends on more than shapes: masks, lengths."""
-    return "attention" in name or row_of(name) is not None
+    """Whether the work of operator `name` depends on more than shapes: masks, lengths, a graph."""
+    return "attention" in name or name == _LAYER_BACKWARD or row_of(name) is not None
 
 
 def call_key(func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> Any:
@@ -248,6 +257,21 @@ def tensors_in(values: Iterable[Any]) -> Iterator[torch.Tensor]:
             yield value
         elif isinstance(value, list | tuple):
             yield from tensors_in(value)
+
+
+def _is_dense(values: Mapping[str, Any]) -> bool:
+    return not any(isinstance(one, torch.Tensor) and is_sparse(one) for one in values.values())
+
+
+def _of_sparse(values: Mapping[str, Any]) -> dict[str, object]:
+    """The stored elements and the place of the sparse operand; no elements where there are more."""
+    found = [
+        (place, one)
+        for place, one in enumerate(values.values())
+        if isinstance(one, torch.Tensor) and is_sparse(one)
+    ]
+    place, operand = found[0]
+    return {"nnz": nonzero(operand) if len(found) == 1 else None, "sparse": place}
 
 
 def _lengths(ends: Any) -> tuple[int, ...] | None:

@@ -20,7 +20,7 @@ from goodput.errors import typed_line
 from goodput.formulas.modes import mode_of
 from goodput.formulas.registry import has_formula, work_of
 from goodput.frontends.torch_attention import AttentionWatch
-from goodput.frontends.torch_calls import call_key, on_a_part, part_of, tensors_in
+from goodput.frontends.torch_calls import call_key, on_a_part, part_of, spec, tensors_in
 from goodput.frontends.torch_counted import Counted, torch_formulas
 from goodput.frontends.torch_higher_order import body_by_body, flex_call
 from goodput.frontends.torch_places import Surroundings
@@ -339,7 +339,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         with plain_functions():
             key = self._key(func, args, kwargs, result)
             if key is None and any(tensor.is_nested for tensor in tensors_in(args)):
-                self._count_parts(func, args, kwargs)
+                self._count_parts(func, args, kwargs, result)
                 return
             counted = self._tally.call(func, args, kwargs, result, key)
         self._tally.note(counted)
@@ -348,7 +348,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """What equal calls are looked up by; None where shapes do not say all."""
         return call_key(func, args, kwargs, result)
 
-    def _count_parts(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> None:
+    def _count_parts(self, func: Any, args: tuple[Any, ...], kwargs: Any, result: Any) -> None:
         """Counts an operator on nested tensors as the ones that it does on each of their parts."""
         nested = next(tensor for tensor in tensors_in(args) if tensor.is_nested)
         for place in range(nested.size(0)):
@@ -358,6 +358,8 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
                 with self:
                     on_a_part(func)(*parts, **named)
             except RuntimeError:  # it takes nested tensors apart or together, and a part is none
-                call = Call(name_of(func))
+                plain = isinstance(result, torch.Tensor) and not result.is_nested
+                shapes = ((spec(nested),), (spec(result),)) if plain else ()
+                call = Call(name_of(func), *shapes)
                 self._tally.note(described(call, work_of(call)))
                 return

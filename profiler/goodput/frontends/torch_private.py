@@ -63,6 +63,18 @@ def node_sequence() -> int | None:
     return None if node is None else int(node._sequence_nr())
 
 
+def gradients_needed(node_name: str, places: tuple[int, ...]) -> tuple[bool, ...] | None:
+    """Whether the backward node that runs now hands on the gradients of its inputs at `places`.
+
+    None where no such node runs.
+    """
+    node: Any = torch._C._current_autograd_node()
+    if node is None or not node.name().startswith(node_name):
+        return None
+    following = node.next_functions
+    return tuple(following[place][0] is not None for place in places)
+
+
 def last_sequence() -> int:
     """The sequence number that the last forward operator with a gradient took in this thread."""
     return int(_autograd._get_sequence_nr()) - 1
@@ -149,9 +161,20 @@ def is_fake(kind: type) -> bool:
     return fake is not None and issubclass(kind, fake.FakeTensor)
 
 
+_SPARSE = frozenset(
+    {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
+)
+_BLOCKED = frozenset({torch.sparse_bsr, torch.sparse_bsc})
+
+
+def is_sparse(tensor: torch.Tensor) -> bool:
+    """Whether a tensor stores only some of its elements."""
+    return tensor.layout in _SPARSE
+
+
 def nonzero(tensor: torch.Tensor) -> int:
-    """Stored elements of a sparse tensor."""
-    return int(tensor._nnz())
+    """Stored elements of a sparse tensor; those of stored blocks, where it has blocks."""
+    return int(tensor.values().numel() if tensor.layout in _BLOCKED else tensor._nnz())
 
 
 def is_tensor(value: object) -> bool:

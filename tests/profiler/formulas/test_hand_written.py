@@ -41,6 +41,14 @@ def test_another_module_in_between_changes_nothing_and_takes_nothing(queries, ke
     assert found.modules == ("a",)
 
 
+def test_a_sink_is_a_column_more_in_the_softmax() -> None:
+    found = HandWritten()
+    found.note("aten::bmm", (spec(6, 5, 8), spec(6, 8, 7)), "attention")
+    found.note("aten::_softmax", (spec(2, 3, 5, 8),), "attention")
+    found.note("aten::bmm", (spec(6, 5, 7), spec(6, 7, 8)), "attention")
+    assert found.modules == ("attention",)
+
+
 def test_calls_without_shapes_are_let_pass() -> None:
     found = HandWritten()
     found.note("aten::bmm", (), "")

@@ -513,6 +513,47 @@ def test_packed_sequences_of_unknown_lengths_count_by_the_longest_and_are_told()
     assert "sequences of the stated longest" in found.warnings[0]
 
 
+SPARSE = 2 * 64 * 8
+"""FLOPs of a stored diagonal of 64 with a matrix of 8 columns, or rows."""
+
+
+@pytest.mark.parametrize(
+    ("function", "flops"),
+    [
+        (lambda eye, b: torch.sparse.mm(eye.to_sparse(), b), SPARSE),
+        (lambda eye, b: torch.addmm(torch.zeros(64, 8), eye.to_sparse(), b), SPARSE),
+        (lambda eye, b: b.t() @ eye.to_sparse_csr(), SPARSE),
+        # Of blocks every element is stored.
+        (lambda eye, b: eye.to_sparse_bsr((2, 2)) @ b, 2 * SPARSE),
+    ],
+    ids=["coo", "added", "right", "blocks"],
+)
+def test_sparse_products_count_their_stored_elements(
+    function: Callable[..., Tensor], flops: int
+) -> None:
+    found = count_step(Step(function, (torch.eye(64), torch.randn(64, 8))))
+    assert useful(found, "forward", EXACT) == flops
+    assert all(entry.work is not None for entry in found.work.entries)
+
+
+def test_nested_tensors_are_made_and_padded_by_operators_that_are_known() -> None:
+    def padded(*parts: Tensor) -> Tensor:
+        return torch.nested.nested_tensor(list(parts)).to_padded_tensor(0.0)
+
+    found = count_step(Step(padded, (torch.randn(3, 8), torch.randn(5, 8))))
+    works = [entry.work for entry in found.work.entries]
+    assert all(work is not None for work in works)
+    assert sum(work.bytes_written for work in works if work) >= 4 * (8 * 8 + 2 * 5 * 8)
+
+
+@WAYS
+def test_an_lstm_leaves_out_gradients_that_nothing_needs(count: Callable[[Step], Count]) -> None:
+    model = nn.LSTM(32, 48, 2, batch_first=True)
+    found = count(Step(model, (torch.randn(4, 10, 32),), train=True))
+    initial, source = 2 * 2 * 4 * 4 * 48 * 48, 2 * 4 * 10 * 4 * 48 * 32
+    assert useful(found, "backward", EXACT) == 2 * LSTM - initial - source
+
+
 @pytest.mark.parametrize(
     ("make", "gates", "forward", "layers"), [(nn.LSTM, 4, LSTM, 2), (nn.GRU, 3, GRU, 1)]
 )

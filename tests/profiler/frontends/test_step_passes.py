@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodput.frontends.step_instruments import Instruments, PassOptions, ProgramEnd
+from goodput.frontends.step_instruments import WINDOW_BASIS, Instruments, PassOptions, ProgramEnd
 from goodput.frontends.step_passes import Passes, State
 from goodput.trace.recording import WorkEntry, WorkPass
 
@@ -150,6 +150,15 @@ def test_a_cpu_is_profiled_for_ten_steps_or_two_seconds():
     assert len(Stage().run(60, 0.01).passes.finish().profiled) == 10
     assert len(Stage().run(60, 0.5).passes.finish().profiled) == 4
     assert len(Stage().run(60, 9.0).passes.finish().profiled) == 3
+
+
+@pytest.mark.parametrize(("basis", "seconds"), [("host", (1.0, 1.0)), (WINDOW_BASIS, ())])
+def test_steps_of_the_warm_up_are_no_times_where_the_host_runs_ahead(basis, seconds):
+    stage = Stage(PassOptions(warmup=9))
+    stage.basis = basis
+    results = stage.run(4).passes.finish()
+    assert results.wall_seconds == seconds
+    assert any("warm-up" in warning for warning in results.warnings) is bool(seconds)
 
 
 def test_the_events_of_a_large_step_bound_the_profile():
