@@ -21,8 +21,9 @@ def said(error: BaseException) -> str:
 
 
 def raised(error: BaseException, who: str = "it") -> str:
-    """The same as a sentence about `who`."""
-    return _NO_GPU if _lacks_a_gpu(error) else f"{who} raises {said(error)}"
+    """The same as a sentence about `who`; what we say ourselves is one already."""
+    ours = _lacks_a_gpu(error) or isinstance(error, GoodputError)
+    return said(error) if ours else f"{who} raises {said(error)}"
 
 
 def _lacks_a_gpu(error: BaseException) -> bool:

@@ -73,7 +73,7 @@ def judged(plan: Plan, collected: Collected, capacity: Capacity | None = None) -
         processes_needed=max(needed) if needed else None,
         share=share,
         trust=plan.trust,
-        checks=LEVELS[plan.trust].checks,
+        checks=_checks(plan, capacity),
         seed=plan.seed,
         environment=collected.versions,
         device=collected.device,
@@ -84,6 +84,13 @@ def judged(plan: Plan, collected: Collected, capacity: Capacity | None = None) -
         targets=plan.targets,
     )
     return replace(comparison, sentence=sentence_of(comparison))
+
+
+def _checks(plan: Plan, capacity: Capacity | None) -> tuple[str, ...]:
+    """Those of the level that ran: without roofs there is no limit to hold a time against."""
+    return tuple(
+        check for check in LEVELS[plan.trust].checks if check != "limit" or capacity is not None
+    )
 
 
 def _ideal(plan: Plan, collected: Collected, place: int, capacity: Capacity | None) -> Ideal:

@@ -43,7 +43,7 @@ def head_lines(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _trust(comparison: Comparison) -> str:
-    if comparison.compiled:
+    if comparison.compiled or not comparison.device:
         return ""
     return f"{comparison.trust}: {', '.join(comparison.checks)}"
 

@@ -137,6 +137,8 @@ def test_a_time_below_the_physical_limit_is_suspect_with_the_number():
     found = collected({"aten": [2e-3] * 9, "b": [5e-4] * 9, "c": [9e-4] * 9})
     found.counts = {(0, name): counted(name, 10**6) for name in ("aten", "b", "c")}
     comparison = judged(plan(["aten", "b", "c"]), found, CPU)
+    assert "limit" in comparison.checks
+    assert "limit" not in judged(plan(["aten", "b", "c"]), found).checks
     assert verdicts(comparison)["b"] == "SUSPECT"
     assert verdicts(comparison)["c"] != "SUSPECT"
     assert "550 us is below the 800 us" in comparison.rows[1].reason
