@@ -215,8 +215,31 @@ def _set_first_path(folder: str, *, always: bool = False) -> None:
     sys.path[0] = folder
 
 
+_IDLE_TWICE = 2
+"""Looks that find a thread idle: one alone may fall between taking a piece of work and doing it."""
+_BETWEEN_LOOKS = 0.02
+
+
 def _wait_for_threads() -> None:
-    """The interpreter waits for these at its end, so what they do belongs to the program."""
+    """The interpreter waits for these at its end, so what they do belongs to the program.
+
+    Those of an executor wait for more work until the interpreter itself ends, so for them only
+    what they were given is waited for. (inductor has one, as soon as it compiles C++.)
+    """
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+            idle = 0
+            while thread.is_alive() and idle < _IDLE_TWICE:
+                thread.join(_BETWEEN_LOOKS)
+                idle = idle + 1 if _waits_for_work(thread) else 0
+
+
+def _waits_for_work(thread: threading.Thread) -> bool:
+    """Whether a thread of an executor has nothing to do: it is in its loop, and its queue empty."""
+    pool = sys.modules.get("concurrent.futures.thread")
+    queue = getattr(pool, "_threads_queues", {}).get(thread)
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - the only way to see it
+    loop = getattr(pool, "_worker", None)
+    return (queue is not None and frame is not None and loop is not None) and bool(
+        frame.f_code is loop.__code__ and queue.empty()
+    )
