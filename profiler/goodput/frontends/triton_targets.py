@@ -15,6 +15,7 @@ from triton.errors import TritonError
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
+from goodput.compiled_kernel import CompiledKernel
 from goodput.errors import NotMeasuredError, typed_line
 from goodput.frontends.torch_private import direct_launches
 from goodput.frontends.triton_compiled import architecture, compiled
@@ -25,19 +26,9 @@ from goodput_kernels.triton_architecture import Architecture
 
 
 @dataclass(frozen=True, slots=True)
-class TargetKernel:
-    """One kernel compiled for one chip; bytes are of a thread (spilled) and of a block (shared).
+class TargetKernel(CompiledKernel):
+    """One kernel compiled for one chip, and what a launch does: None where that is not known."""
 
-    The fields from `mode` on are what one launch does; None where that could not be counted.
-    """
-
-    architecture: str
-    kernel: str
-    config: str
-    registers: int
-    spilled_bytes: int
-    shared_bytes: int
-    matrix_instructions: int
     mode: str = ""
     executed_flops: int | None = None
     vector_flops: int | None = None

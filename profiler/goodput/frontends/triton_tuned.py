@@ -15,6 +15,7 @@ from typing import Any
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.jit import JITFunction
 
+from goodput.compiled_kernel import CompiledKernel
 from goodput.frontends.triton_launches import replaced_run
 
 _REGISTER_BYTES = 4
@@ -43,19 +44,6 @@ class Choice:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedKernel:
-    """One kernel as it was launched; bytes are of a thread (spilled) and of a block (shared)."""
-
-    architecture: str
-    kernel: str
-    config: str
-    registers: int
-    spilled_bytes: int
-    shared_bytes: int
-    matrix_instructions: int
-
-
 @dataclass(slots=True)
 class Launches:
     """What was seen while it was watched.
@@ -67,7 +55,7 @@ class Launches:
     """
 
     given: Sequence[Choice]
-    kernels: dict[LoadedKernel, None] = field(default_factory=dict)
+    kernels: dict[CompiledKernel, None] = field(default_factory=dict)
     choices: list[Choice] = field(default_factory=list)
     _tuners: int = 0
 
@@ -108,7 +96,7 @@ class Launches:
             return  # Triton's interpreter compiles nothing
         metadata = compiled.metadata
         plain = f"num_warps: {metadata.num_warps}, num_stages: {metadata.num_stages}"
-        found = LoadedKernel(
+        found = CompiledKernel(
             architecture=_architecture(metadata.target),
             kernel=metadata.name,
             config=config or plain,

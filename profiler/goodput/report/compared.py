@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from goodput.capacity.profile import Capacity
+from goodput.compiled_kernel import CompiledKernel
 from goodput.report.compared_verdicts import FASTEST, SLOWER, TIE, UNTRUSTWORTHY
 
 
@@ -21,8 +22,8 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelResources:
-    """A Triton kernel; bytes are of a thread (spilled) and a block (shared).
+class KernelResources(CompiledKernel):
+    """A Triton kernel of a variant.
 
     It was launched, or compiled for a chip that is not here, and then what it needs is known.
 
@@ -33,13 +34,6 @@ class KernelResources:
         bound: which roof that is.
     """
 
-    architecture: str
-    kernel: str
-    config: str
-    registers: int
-    spilled_bytes: int
-    shared_bytes: int
-    matrix_instructions: int
     chip: str = ""
     least_seconds: float | None = None
     bound: str = ""
