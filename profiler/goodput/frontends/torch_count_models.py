@@ -15,7 +15,7 @@ import torch
 
 from goodput.errors import NotMeasuredError, UsageError
 from goodput.frontends.counted_step import Count
-from goodput.frontends.torch_count import Step, Unshaped, no_collection, on_shapes
+from goodput.frontends.torch_count import NoCollection, Step, Unshaped, on_shapes
 
 DEFAULT_TOKENS = 2048
 """Tokens of a sequence where neither the user nor the config says."""
@@ -46,7 +46,7 @@ def count_config(
         NotMeasuredError: the model does not run on shapes.
     """
     file = _file(Path(path))
-    with no_collection():
+    with NoCollection():
         config = _config(file)
         longest = _longest(config)
         tokens = seq or min(longest or DEFAULT_TOKENS, DEFAULT_TOKENS)
