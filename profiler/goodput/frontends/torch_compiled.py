@@ -135,11 +135,12 @@ class CompiledCounter:
     ) -> list[tuple[str, WorkEntry]]:
         sizes = Sizes(graph.nodes, inputs)
         phase, base = counter.place()
-        key = graph.number, sizes.key, phase, base
+        reading = counter.reading()
+        key = graph.number, sizes.key, phase, base, reading
         found = self._known.get(key)
         if found is None:
             module = partial(self._module, base)
-            one = GraphCount(graph, sizes, inputs, counter, module, phase, self._attention)
+            one = GraphCount(graph, sizes, inputs, counter, module, phase, self._attention, reading)
             found = one.entries()
             self.doubts.update(dict.fromkeys(one.doubts))
             if not one.depends_on_values:

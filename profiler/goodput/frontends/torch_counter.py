@@ -42,6 +42,7 @@ from goodput.frontends.torch_private import (
     push_mode,
 )
 from goodput.frontends.torch_tally import Tally, described, entry_of
+from goodput.frontends.torch_told import Reading
 from goodput.frontends.triton_launches import Launched, LaunchWatch
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
@@ -160,7 +161,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its ow
         """What a call of `func` does, without a phase and a module; nothing is noted or run."""
         with plain_functions():
             counted = self._tally.counted(func, args, kwargs, result)
-        return entry_of(counted, counted.work, "", "")
+        return entry_of(counted, counted.work, "", "", counted.told_flops)
+
+    def reading(self) -> Reading | None:
+        """What the program told of the tokens of what runs now; None where nothing was."""
+        return self._tally.reading()
 
     def add(self, entries: Iterable[WorkEntry]) -> None:
         """Notes calls that it did not see itself."""

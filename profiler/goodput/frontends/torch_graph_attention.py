@@ -16,6 +16,7 @@ from torch.fx import Node
 from goodput.frontends.torch_attention import Share
 from goodput.frontends.torch_graph_nodes import PRODUCTS, operator_of
 from goodput.frontends.torch_graph_values import GraphValues
+from goodput.frontends.torch_told import Reading
 
 _NAME = "scaled_dot_product_attention"
 _LOWEST = -1e4
@@ -28,6 +29,7 @@ _SCALED = frozenset(
 _ENDS = frozenset({"aten::amax", "aten::_softmax", "aten::_safe_softmax", "aten::exp"}) | {
     "prims::prepare_softmax_online"
 }
+_BATCHED = 4
 _ADDED, _CHOSEN = "aten::add", "aten::where"
 
 
@@ -43,7 +45,12 @@ class AttentionParts:
         self.unread = False
 
     def share(
-        self, node: Node, module: str, nodes: Sequence[Node], values: GraphValues
+        self,
+        node: Node,
+        module: str,
+        nodes: Sequence[Node],
+        values: GraphValues,
+        reading: Reading | None = None,
     ) -> Share | None:
         """The open share of the pairs of a product; None where all are, or it is no attention's.
 
@@ -52,18 +59,21 @@ class AttentionParts:
             module: it runs in.
             nodes: all of the graph.
             values: what these stand for in this call.
+            reading: what the program told of its padding.
         """
         forward = _call_of(node, "source_fn_stack")
         name = forward or _call_of(node, "fwd_source_fn_stack")
         if not name or operator_of(node) not in PRODUCTS:
             return None
         if forward:
-            self._shares[module, name] = self._masked(name, nodes, values)
+            self._shares[module, name] = self._masked(name, nodes, values, reading)
         elif (module, name) not in self._shares:
             self.unread = True
         return self._shares.get((module, name))
 
-    def _masked(self, name: str, nodes: Sequence[Node], values: GraphValues) -> Share | None:
+    def _masked(
+        self, name: str, nodes: Sequence[Node], values: GraphValues, reading: Reading | None
+    ) -> Share | None:
         is_open: torch.Tensor | None = None
         for node in nodes:
             if _call_of(node, "source_fn_stack") != name or operator_of(node) not in PRODUCTS:
@@ -72,7 +82,7 @@ class AttentionParts:
                 is_open = mask if is_open is None else is_open & mask
         if is_open is None or bool(is_open.all()):
             return None
-        return Share(int(is_open.sum()), is_open.numel())
+        return _share_of(is_open, reading)
 
     def _masks(self, product: Node, values: GraphValues) -> list[torch.Tensor]:
         """Where each mask between a product and a softmax lets pairs through."""
@@ -111,6 +121,25 @@ class AttentionParts:
             self.unread = True
             return
         yield value.bool() if one is scores else ~value.bool()
+
+
+def _share_of(is_open: torch.Tensor, reading: Reading | None) -> Share:
+    """The share that a mask leaves, and what of it is of tokens that are no padding."""
+    unmasked, pairs = int(is_open.sum()), is_open.numel()
+    tokens = reading.tokens if reading is not None else None
+    if reading is None or tokens is None:
+        return Share(unmasked, pairs)
+    heads = is_open.shape[1] if is_open.dim() == _BATCHED else 1
+    whole = (len(tokens.lengths), heads, tokens.longest, tokens.longest)
+    fits = all(
+        size in {1, other}
+        for size, other in zip(reversed(is_open.shape), reversed(whole), strict=False)
+    )
+    useful = reading.open_pairs(is_open, heads) if fits else None
+    if useful is None:
+        return Share(unmasked, pairs)
+    every = heads * tokens.whole * tokens.longest
+    return Share(unmasked * every // pairs, every, useful)  # it may stand for several rows
 
 
 def _call_of(node: Node, key: str) -> str:

@@ -15,6 +15,7 @@ from goodput.frontends.torch_inductor import CompiledGraph
 from goodput.trace.recording import WorkEntry
 
 _TRITON = "triton::"
+_MEASURED = ("shapes", "mode", "work", "product", "told_flops")
 _HIDDEN = (
     "a branch or a loop of compiled code was not seen to run ({names}): what is inside is not "
     "counted"
@@ -76,7 +77,7 @@ def with_measured(entries: list[WorkEntry], seen: list[WorkEntry]) -> list[WorkE
         if call is None or entry.work is not None:
             found.append(entry)
         else:
-            told = {name: getattr(call, name) for name in ("shapes", "mode", "work", "product")}
+            told = {name: getattr(call, name) for name in _MEASURED}
             found.append(replace(entry, **told))
     return found
 

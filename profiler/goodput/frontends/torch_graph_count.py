@@ -34,6 +34,7 @@ from goodput.frontends.torch_graph_operators import GraphOperators, computes
 from goodput.frontends.torch_graph_values import GraphValues
 from goodput.frontends.torch_inductor import Buffer, CompiledGraph, Kernel
 from goodput.frontends.torch_private import arguments_of
+from goodput.frontends.torch_told import Reading
 from goodput.trace.recording import WorkEntry
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
@@ -90,6 +91,7 @@ class GraphCount:
         module: the module that a node ran in.
         phase: the phase that the graph runs in.
         attention: knows the masks of attention that is taken apart.
+        reading: what the program told of its padding.
 
     Attributes:
         doubts: sentences for the report.
@@ -104,6 +106,7 @@ class GraphCount:
         module: Callable[[Node], str],
         phase: Phase,
         attention: AttentionParts,
+        reading: Reading | None = None,
     ) -> None:
         self._graph = graph
         self._sizes = sizes
@@ -111,6 +114,7 @@ class GraphCount:
         self._module = module
         self._phase = phase
         self._attention = attention
+        self._reading = reading
         every = (*graph.nodes, *(node for body in graph.bodies.values() for node in body))
         self._place = {node: place for place, node in enumerate(every)}
         self._owned: set[Node] = set()
@@ -203,6 +207,7 @@ class GraphCount:
             work=work,
             product=products[0].product if products else None,
             convolution=products[0].convolution if products else None,
+            told_flops=sum(part.entry.told_flops for part in parts),
             kernel=mark_of(self._graph, kernel.name) if on_host else kernel.name,
             compiled=True,
         )
@@ -242,7 +247,7 @@ class GraphCount:
         if found is None:
             return None
         if node in self._owned and found.work is not None:
-            found = replace(found, work=Work())
+            found = replace(found, work=Work(), told_flops=0)
         return _Part(node, self._entry(node, found))
 
     def _masked(self, node: Node, call: NodeCall) -> NodeCall:
@@ -268,16 +273,26 @@ class GraphCount:
         if node in self._owned and entry.work is not None:
             # Computed once more in another kernel: cheap operators are, products never.
             work = replace(entry.work, flops=0, dense_flops=0, recompute_flops=0, padding_flops=0)
-            return replace(entry, work=work)
+            return replace(entry, work=work, told_flops=0)
         if is_taken_apart(node) and entry.work is not None:
             # A multiplication and an addition for each pair of factors.
             flops = 2 * call.result.numel()
             return replace(entry, work=Work(flops=flops, dense_flops=flops))
         if entry.work is not None and entry.work.flops:
-            module, nodes = self._module(node), self._graph.nodes
-            share = self._attention.share(node, module, nodes, self._values)
-            return entry if share is None else replace(entry, work=share.of(entry.work))
+            return self._padded(node, entry, entry.work)
         return entry
+
+    def _padded(self, node: Node, entry: WorkEntry, work: Work) -> WorkEntry:
+        """A product, with what a mask closes or the program told to be useless as padding."""
+        module, nodes, reading = self._module(node), self._graph.nodes, self._reading
+        share = self._attention.share(node, module, nodes, self._values, reading)
+        if share is not None:
+            return replace(entry, work=share.of(work), told_flops=share.told_of(work))
+        if reading is None:
+            return entry
+        backward = self._phase_of(node) is Phase.BACKWARD
+        kept = reading.of(work, entry.product, backward=backward)
+        return replace(entry, work=kept, told_flops=entry.told_flops + work.flops - kept.flops)
 
     def _entry(self, node: Node, entry: WorkEntry) -> WorkEntry:
         phase = self._phase_of(node).name.lower()

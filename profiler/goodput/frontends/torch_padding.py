@@ -29,7 +29,7 @@ class Padding:
         self._translator = translator
         self._attended: Attended | None = None
         self._share_of_node: dict[int, Share] = {}
-        self._reading_of_node: dict[int, Reading] = {}
+        self._reading_of_node: dict[int | None, Reading | None] = {}
 
     def apart(self, counted: Counted, work: Work, phase: Phase) -> tuple[Work, int]:
         """The work of a product with what is masked or told to be useless as padding, and the told.
@@ -50,14 +50,15 @@ class Padding:
         """What was told of the operator that runs now, in this phase; None where nothing was."""
         if phase is Phase.FORWARD:
             reading = self._told.current()
-            if reading is not None:
+            if self._told.has_read:
                 self._reading_of_node[last_sequence()] = reading
             return reading
         if not self._reading_of_node:
             return None
         sequence = node_sequence()
-        own = self._reading_of_node.get(sequence) if sequence is not None else None
-        return own or self._told.current()
+        if sequence in self._reading_of_node:
+            return self._reading_of_node[sequence]
+        return self._told.current()
 
     def _attention_share(self, reading: Reading | None) -> Share | None:
         """The open share of the attention that the product at hand belongs to, if any.

@@ -24,7 +24,7 @@ from goodput.frontends.torch_padding import Padding
 from goodput.frontends.torch_places import Places, Surroundings
 from goodput.frontends.torch_private import is_zero
 from goodput.frontends.torch_tangents import TANGENT, ZERO_MAKERS, ZeroTangents, useless
-from goodput.frontends.torch_told import ToldReader
+from goodput.frontends.torch_told import Reading, ToldReader
 from goodput.trace.recording import WorkEntry, WorkPass
 from goodput.trace.table import Phase
 from goodput.trace.words import shapes_text
@@ -113,6 +113,11 @@ class Tally:
         if entry is None:
             entry = counted.entries[place] = entry_of(counted, work, *place, told_flops)
         self.entries.append(entry)
+
+    def reading(self) -> Reading | None:
+        """What was told of the tokens of what runs now; of an optimizer nothing is."""
+        phase, _ = self.places.now()
+        return None if phase is Phase.OPTIMIZER else self._padding.reading(phase)
 
     @contextmanager
     def set_aside(self) -> Iterator[list[WorkEntry]]:

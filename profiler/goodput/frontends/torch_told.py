@@ -147,6 +147,11 @@ class ToldReader:
         return self._reading
 
     @property
+    def has_read(self) -> bool:
+        """Whether anything was told until now, of padding or that there is none."""
+        return self._read_mask is not None or self._reading is not None
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """Who told what in the counted step, for the report."""
         whole: dict[str, int] = {}

@@ -17,6 +17,8 @@ importlib.import_module("torch._inductor.compile_fx")
 from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
+import goodput  # noqa: E402
+from goodput.formulas.told import listening  # noqa: E402
 from goodput.frontends.step_instruments import PassOptions  # noqa: E402
 from goodput.frontends.step_passes import State  # noqa: E402
 from goodput.frontends.torch_inductor import InductorWatch  # noqa: E402
@@ -541,6 +543,34 @@ def test_attention_that_is_taken_apart_needs_its_open_pairs_forward_and_backward
     for phase in ("forward", "backward"):
         assert totals(found, phase) == totals(eager, phase)
         assert totals(found, phase)[0] < totals(found, phase)[1]  # pairs are closed
+    assert counter.compiled.told() == ()
+
+
+@pytest.mark.parametrize("kind", [mlp, pytest.param(Block, marks=pytest.mark.slow)])
+def test_padded_tokens_are_told_in_compiled_code_too(watch, kind):
+    model, lengths = kind(), ((TOKENS, TOKENS), (TOKENS - 5, TOKENS), (3, TOKENS - 5))
+    masks = [torch.arange(TOKENS) < torch.tensor(each)[:, None] for each in lengths]
+
+    def step(called):
+        # Equal shapes, but padding of their own: forward all, then backward all.
+        losses = []
+        for mask in masks:
+            goodput.useful_tokens(mask)
+            losses.append(called(rows()).square().mean())
+        sum(losses).backward()
+
+    def sums(work):
+        told = sum(entry.told_flops for entry in work.entries)
+        return totals(work, "forward"), totals(work, "backward"), told
+
+    compiled = torch.compile(model)
+    with listening():
+        eager, _ = counted(watch, lambda: step(model))
+        step(compiled)
+        found, counter = counted(watch, lambda: step(compiled))
+    assert sums(found) == sums(eager)
+    assert sums(found)[2] > 0
+    assert found.told == eager.told
     assert counter.compiled.told() == ()
 
 

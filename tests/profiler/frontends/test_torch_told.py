@@ -141,11 +141,12 @@ def test_a_program_tells_it_itself(count: Any) -> None:
     assert "as goodput.useful_tokens told" in found.work.told[0]
 
 
-def test_each_micro_batch_has_its_own_padding_backward_too() -> None:
+@pytest.mark.parametrize("masks", [(KEEP, KEEP | True), (KEEP | True, KEEP)], ids=["last", "first"])
+def test_each_micro_batch_has_its_own_padding_backward_too(masks: tuple[Tensor, Tensor]) -> None:
     model = Model()
 
     def step() -> None:
-        losses = [model(ids(), attention_mask=mask) for mask in (KEEP, KEEP | True)]
+        losses = [model(ids(), attention_mask=mask) for mask in masks]
         for loss in losses:
             loss.backward()
 
