@@ -29,7 +29,7 @@ from goodput.frontends.torch_private import (
     written_arguments,
 )
 
-_KEPT = 2**20
+KEPT = 2**20
 """Elements up to which a new tensor of whole numbers keeps its values."""
 _COMPUTED = 2**27
 """Elements up to which a result of real tensors is computed: the mask of 11,000 tokens."""
@@ -264,7 +264,7 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         self.bytes += size
         whole = not (made.is_floating_point() or made.is_complex())
         asked = torch.device(kwargs["device"]).type if kwargs.get("device") is not None else ""
-        if asked == "meta" or made.numel() > _KEPT or not (whole or name in _FORMULAIC):
+        if asked == "meta" or made.numel() > KEPT or not (whole or name in _FORMULAIC):
             self.key = hollow_key(func, args, kwargs)
             form = _form(made)
             if self.key is not None and form is not None:
