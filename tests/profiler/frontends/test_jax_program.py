@@ -195,7 +195,7 @@ def test_a_function_that_compiles_at_every_step_is_told_with_its_shapes(program)
 
 def test_a_count_of_one_kind_of_steps_is_not_held_against_what_another_ran(program):
     step = jax.jit(lambda x: x @ x.T)
-    for n in range(12):
+    for n in range(40):
         step(jnp.ones((4 + n, 4)))
     recording, _ = recording_of(program.finish(), "train.py", "2026-01-01")
     assert recording is not None
