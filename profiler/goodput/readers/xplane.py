@@ -30,6 +30,7 @@ from goodput.trace.scopes import place_in
 from goodput.trace.table import (
     WORK_COLUMNS,
     Flags,
+    Floats,
     Integers,
     Invocations,
     Kind,
@@ -116,25 +117,41 @@ def _host_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
     """Operations that ran on the threads of a CPU; those at one time share it."""
     steps = xplane_steps.marked(marks) or xplane_steps.runs_of(ops) or xplane_steps.window(ops)
     step = steps.of(ops.start)
+    row, start, end = _with_parts(ops)
     kind = _of_ops(ops, [int(k.kind) for k in known])
-    owned, _ = owned_seconds(ops.start, ops.end, kind)
+    owned, _ = owned_seconds(start, end, kind[row])
     inside = step != NO_STEP
+    # What is done for an event when the next step has begun is in neither.
+    whole = inside[row] & (steps.of(start) == step[row])
     counts = kineto_steps.events_in(steps, ops.start)
-    times = kineto_steps.host_times(steps, ops.start[inside], ops.end[inside], counts)
+    times = kineto_steps.host_times(steps, start[whole], end[whole], counts)
     strings = Strings([""])
     mine = _pick_rows(ops, inside)
     columns = _columns(mine, known, strings, on_device=False)
-    columns |= {"step": step[inside], "device_seconds": owned[inside]}
+    seconds = np.bincount(row[whole], owned[whole], len(ops.op))
+    columns |= {"step": step[inside], "device_seconds": seconds[inside]}
     trace = Trace(
         device=None,
         framework="jax",
         steps=times,
         invocations=Invocations.of(columns),
         strings=tuple(strings.texts),
-        edge_seconds=float(owned[~inside].sum()),
+        edge_seconds=float(owned[~whole].sum()),
         warnings=xplane_steps.warnings_of(steps),
     )
     return replace(trace, shares=shares_of(trace, mine.device))
+
+
+def _with_parts(ops: DeviceOps) -> tuple[Integers, Floats, Floats]:
+    """The row, begin and end of each event, and of all that was done for it later."""
+    parts = ops.parts
+    row = np.minimum(np.searchsorted(ops.event, parts.row), max(len(ops.event) - 1, 0))
+    mine = ops.event[row] == parts.row  # not of a container
+    return (
+        np.concatenate((np.arange(len(ops.event)), row[mine])),
+        np.concatenate((ops.start, parts.start[mine])),
+        np.concatenate((ops.end, parts.end[mine])),
+    )
 
 
 def _device_trace(ops: DeviceOps, known: list[_Known], marks: HostMarks) -> Trace:
@@ -183,7 +200,9 @@ def _pick_rows(ops: DeviceOps, rows: Integers | Flags) -> DeviceOps:
         launch=ops.launch[rows],
         run=ops.run[rows],
         device=ops.device[rows],
+        event=ops.event[rows],
         ops=ops.ops,
+        parts=ops.parts,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodput.readers.xevents import ABSENT, EMPTY, Events, StatReader, blocks, distinct
+from goodput.readers.xplane_completions import Completions, Parts, Thunks
 from goodput.readers.xspace import damaged
 from goodput.trace.table import Flags, Floats, Integers
 
@@ -69,12 +70,14 @@ class DeviceOps:
 
     Attributes:
         op: index into `ops`.
-        start, end: seconds.
+        start, end: seconds, of its event; `parts` has what came later.
         line: index of the line (a stream, a thread).
         launch: the correlation of its launch, 0 without one.
         run: which run of its program, 0 where the file does not say.
         device: the number of the device, 0 where the file does not say.
+        event: the place of its event among all of the plane.
         ops: the distinct operations.
+        parts: what threads of a CPU did for an event after it had ended.
     """
 
     op: Integers
@@ -84,7 +87,9 @@ class DeviceOps:
     launch: Integers
     run: Integers
     device: Integers
+    event: Integers
     ops: tuple[Op, ...]
+    parts: Parts
 
 
 @dataclass(slots=True)
@@ -206,9 +211,15 @@ def ops_of(plane: Plane, modules: Mapping[str, bytes], names: AbstractSet[str]) 
     lines = [line for line in plane.message.lines if not line.name.startswith(_SUMMARIES)]
     wanted = {n for n, name in plane.event_names.items() if not on_host or name in names}
     ops, rows = _Ops(plane, modules), _Rows()
+    completions = Completions(plane.event_names if on_host else {}, names)
     for number, line in enumerate([each for each in lines if each.name == _XLA_OPS] or lines):
-        rows.read(plane, line, number, wanted, ops)
-    return rows.sorted(ops)
+        for block in plane.events(line):
+            rows.read(plane, line, number, block.select(_among(block.metadata, wanted)), ops)
+            completions.read(number, block, *plane.spans(line, block))
+    found = rows.sorted(ops)
+    texts = [op.name for op in found.ops]
+    thunks = Thunks(texts, found.op, found.start, found.end, found.line)
+    return replace(found, parts=completions.parts(thunks))
 
 
 class _Rows:
@@ -218,26 +229,23 @@ class _Rows:
         self._whole = {name: [np.zeros(0, np.int64)] for name in _WHOLE}
         self._times = {name: [np.zeros(0, np.float64)] for name in _TIMES}
 
-    def read(
-        self, plane: Plane, line: Any, number: int, wanted: AbstractSet[int], ops: _Ops
-    ) -> None:
-        """Adds the events of `line` that are `wanted`."""
-        for block in plane.events(line):
-            events = block.select(_among(block.metadata, wanted))
-            if not len(events.metadata):
-                continue
-            for name, column in zip(_WHOLE, ops.place(events), strict=False):
-                self._whole[name].append(column)
-            self._whole["line"].append(np.full(len(events.metadata), number))
-            for name, times in zip(_TIMES, plane.spans(line, events), strict=True):
-                self._times[name].append(times)
+    def read(self, plane: Plane, line: Any, number: int, events: Events, ops: _Ops) -> None:
+        """Adds events of `line`."""
+        if not len(events.metadata):
+            return
+        for name, column in zip(_WHOLE, ops.place(events), strict=False):
+            self._whole[name].append(column)
+        self._whole["line"].append(np.full(len(events.metadata), number))
+        for name, times in zip(_TIMES, plane.spans(line, events), strict=True):
+            self._times[name].append(times)
 
     def sorted(self, ops: _Ops) -> DeviceOps:
         """The columns by begin."""
         order = np.argsort(np.concatenate(self._times["start"]), kind="stable")
         whole = {name: np.concatenate(parts)[order] for name, parts in self._whole.items()}
         start, end = (np.concatenate(self._times[name])[order] for name in _TIMES)
-        return DeviceOps(**whole, start=start, end=end, ops=tuple(ops.known))
+        event, known = np.arange(len(start)), tuple(ops.known)
+        return DeviceOps(**whole, start=start, end=end, event=event, ops=known, parts=Parts.none())
 
 
 def _among(numbers: Integers, wanted: Iterable[int]) -> Flags:

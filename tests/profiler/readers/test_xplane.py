@@ -108,6 +108,22 @@ def test_times_since_1970_are_as_exact_as_times_since_the_profile_began(trace, p
     assert found.invocations.device_seconds.tolist() == trace.invocations.device_seconds.tolist()
 
 
+def test_products_that_the_pool_finishes_are_busy_until_they_are_done(tmp_path):
+    x, w = jnp.ones((1024, 256)), jnp.ones((256, 1024))
+    product = jax.jit(lambda x, w: (x @ w) @ x)
+    product(x, w).block_until_ready()
+    with jax.profiler.trace(str(tmp_path)):
+        for step in range(5):
+            with jax.profiler.StepTraceAnnotation("product", step_num=step):
+                product(x, w).block_until_ready()
+    (file,) = tmp_path.rglob("*.xplane.pb")
+    trace = xplane.read(file)
+    # What is no product is the call itself: well below a tenth of these milliseconds when quiet.
+    assert max(step.busy_seconds / step.wall_seconds for step in trace.steps) > 0.7
+    busy = sum(step.busy_seconds for step in trace.steps)
+    assert trace.invocations.device_seconds.sum() == pytest.approx(busy)
+
+
 def test_a_directory_is_read_too(profile):
     report = load(profile).report()
     assert report.totals.useful_flops == 3 * LAYERS * LAYER
