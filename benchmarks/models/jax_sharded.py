@@ -24,9 +24,10 @@ DEVICES = "devices"
 IN_FLIGHT = 8
 """Steps that are started before one is waited for.
 
-Virtual devices of a CPU share a pool of as many threads. XLA lets 32 programs a device be under
-way, and starting one more holds a thread of that pool until another is done: with the other
-threads in a collective, which waits for the device that found no thread, that is never.
+Virtual devices of a CPU share a pool of as many threads, or of one for each core where these are
+more. XLA lets 32 programs a device be under way, and starting one more holds a thread of that pool
+until another is done: with the other threads in a collective, which waits for the device that found
+no thread, that is never.
 """
 
 

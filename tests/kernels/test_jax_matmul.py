@@ -166,11 +166,11 @@ TARGETS = {"cuda": "xla.gpu.triton", "hip": "xla.gpu.triton", "tpu": "tpu_custom
 
 @pytest.mark.parametrize("kind", PLATFORMS)
 @pytest.mark.parametrize("mode", MODES)
-def test_every_product_lowers_for_its_device(kind, mode):
+def test_every_product_lowers_for_its_device(kind, mode, lowering_for):
     from goodput_kernels.jax_loop import Loop, lower
 
     m, n, k = size = (2816, 3072, 4096)
-    with jax_operands.widest(mode):
+    with jax_operands.widest(mode), lowering_for(PLATFORMS[kind]):
         for _, name, step in jax_matmul._steps(mode, (1, *size), kind):
             if not jax_matmul.candidates(mode, 1, *size, kind):
                 continue

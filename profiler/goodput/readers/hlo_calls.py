@@ -182,12 +182,23 @@ def _gemm_numbers(
             (dims["lhs_contracting"], dims["rhs_contracting"]),
             (dims["lhs_batch"], dims["rhs_batch"]),
         )
-    if "onednn" not in instruction.target or len(inputs) < 2:
+    return _onednn_numbers(instruction, inputs)
+
+
+def _onednn_numbers(
+    instruction: Instruction, inputs: tuple[TensorSpec, ...]
+) -> tuple[tuple[tuple[int, ...], ...], ...] | None:
+    """A product of the last two dimensions, either of whose operands may stand transposed."""
+    config = instruction.config.get("onednn_matmul_config", {})
+    packed = config.get("optimization_config", {}).get("weights_prepacked")
+    # Packed weights have a shape of the library's own, and a reordering of them is no product.
+    if instruction.target != "__onednn$matmul" or packed or len(inputs) < 2:
         return None
-    # oneDNN's are plain products of the last two dimensions.
-    left, right = inputs[:2]
-    batch = tuple(range(min(len(left.shape), len(right.shape)) - 2))
-    return ((len(left.shape) - 1,), (len(right.shape) - 2,)), (batch, batch)
+    left, right = (len(spec.shape) for spec in inputs[:2])
+    batch = tuple(range(min(left, right) - 2))
+    turned = config.get("transpose_a"), config.get("transpose_b")
+    contracted = (left - (2 if turned[0] else 1),), (right - (1 if turned[1] else 2),)
+    return contracted, (batch, batch)
 
 
 def _convolved(

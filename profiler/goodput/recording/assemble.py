@@ -54,6 +54,8 @@ def recording_of(
         walls, basis = tuple(step.wall_seconds for step in trace.steps), "trace"
     if trace.steps and measured.framework == "torch":
         trace = join(trace, results.work, results.wall_seconds, mixed=results.mixed)
+    # Steps of many kinds: the one that was counted is not the one that was profiled.
+    compared = measured.framework == "jax" and not results.mixed
     place = ranks.here()
     recording = Recording(
         program=program,
@@ -71,7 +73,7 @@ def recording_of(
             *results.warnings,
             *warnings,
             *hand_written(results.work.hand_written),
-            *(differences(results.work, trace) if measured.framework == "jax" else ()),
+            *(differences(results.work, trace) if compared else ()),
             *results.work.told,
         ),
         environment={

@@ -19,6 +19,7 @@ from goodput.frontends.step_kinds import describe
 from goodput.frontends.step_passes import State
 from goodput.measure.clock import HostClock
 from goodput.readers import xplane
+from goodput.recording.assemble import recording_of
 
 N = 32
 PRODUCT = 2 * N**3
@@ -190,6 +191,17 @@ def test_a_function_that_compiles_at_every_step_is_told_with_its_shapes(program)
         step(jnp.ones((4 + n, 4)))
     (warning,) = (w for w in program.finish().warnings if "compiled anew" in w)
     assert "float32[" in warning
+
+
+def test_a_count_of_one_kind_of_steps_is_not_held_against_what_another_ran(program):
+    step = jax.jit(lambda x: x @ x.T)
+    for n in range(40):
+        step(jnp.ones((4 + n, 4)))
+    recording, _ = recording_of(program.finish(), "train.py", "2026-01-01")
+    assert recording is not None
+    assert recording.mixed
+    assert recording.trace.steps
+    assert not [text for text in recording.warnings if "XLA runs" in text]
 
 
 def test_calls_that_compile_in_undisturbed_steps_are_told_once_each(program):
