@@ -11,6 +11,7 @@ from torch._subclasses import FakeTensor
 
 from goodput.formulas.aten_attention import Row, opening, packed_sizes, row_of
 from goodput.formulas.attention import fullest_packing
+from goodput.frontends.torch_count_masks import spans_of
 from goodput.frontends.torch_private import (
     arguments_of,
     facts_of,
@@ -136,6 +137,9 @@ class CallTranslator:
         `again` is whether the attention call at hand was asked for already.
         """
         if is_meta(mask) or isinstance(mask, FakeTensor):
+            spans = spans_of(mask)
+            if spans is not None:
+                return spans.open_entries(mask)
             self.unread_masks += not again
             return None
         identity = (mask.data_ptr(), version_of(mask), mask.shape, mask.stride(), mask.dtype)

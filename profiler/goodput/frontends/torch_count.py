@@ -9,7 +9,7 @@ import gc
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,14 +21,14 @@ from torch.optim.optimizer import (
 )
 
 from goodput.errors import GoodputError, NotMeasuredError, UsageError, typed_line
-from goodput.formulas.told import listening
+from goodput.formulas.told import forget, listen
 from goodput.frontends.counted_step import Count
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_count_devices import (
+    AutocastHere,
     HollowDevices,
-    autocast_here,
+    OnCpu,
     flexible_backward,
-    on_cpu,
     open_functions,
     uncompiled,
 )
@@ -113,7 +113,7 @@ def on_shapes(make: Callable[[], Step], *, is_hollow: bool = False) -> Count | U
     """
     tensors, watch = HollowTensors(), HollowDevices()
     try:
-        with _as_written(), autocast_here(), on_cpu(lambda: tensors.inside), tensors, watch:
+        with _as_written(), AutocastHere(), OnCpu(lambda: tensors.inside), tensors, watch:
             step = make()
             watch.forward_only = step.root is not None and not step.train
             made_hollow = nullcontext() if is_hollow else hollow_modules(step.root)
@@ -195,18 +195,19 @@ def _counted(
     else:
         counter = HollowCounter(tensors, around, watch)
     modules.start()
+    listen()
     try:
         with (
             nullcontext() if step.train is None else mode_of(step),
-            optimizers.watched(),
-            no_collection(),
-            listening(),
-            _calls_told(step, counter),
+            optimizers,
+            NoCollection(),
+            root_calls(counter.called) if step.root is None else _root_told(step, counter),
             counter,
             counter.seeing_launches(),
         ):
             take(step)
     finally:
+        forget()
         modules.stop()
     if counter.failure:
         raise NotMeasuredError(counter.failure)
@@ -215,17 +216,12 @@ def _counted(
     return counter
 
 
-@contextmanager
-def _calls_told(step: Step, counter: WorkCounter) -> Iterator[None]:
-    """Inside, the counter knows what modules are called with."""
+def _root_told(step: Step, counter: WorkCounter) -> AbstractContextManager[None]:
+    """Tells the counter what the one module that is called is called with."""
     if step.root is not None:
-        given = step.inputs
-        named = given if isinstance(given, Mapping) else {}
-        counter.called(step.root, () if named else tuple(given), named)
-        yield
-        return
-    with root_calls(counter.called):
-        yield
+        named = step.inputs if isinstance(step.inputs, Mapping) else {}
+        counter.called(step.root, () if named else tuple(step.inputs), named)
+    return nullcontext()
 
 
 def take(step: Step) -> None:
@@ -284,18 +280,16 @@ class _Optimizers:
         self.task: int | None = None
         self.stepped = False
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Watches every optimizer."""
-        handles = [
+        self._handles = (
             register_optimizer_step_pre_hook(self._begin),
             register_optimizer_step_post_hook(self._end),
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        )
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
 
     def _begin(self, *_: Any) -> None:
         self.task, self.stepped = backward_task(), True
@@ -311,15 +305,17 @@ def _as_written() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def no_collection() -> Iterator[None]:
+class NoCollection:
     """Inside, no garbage is collected: that would walk through a large graph again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
+
+    def __enter__(self) -> None:
+        """Stops the collection."""
+        self._was = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        """Goes on with it where it was on."""
+        if self._was:
             gc.enable()
 
 

@@ -67,8 +67,8 @@ _LOWERED = frozenset(
     }
 )
 """What autocast runs in its lower precision: products, under each of their names."""
-_ANSWERED = _MOVES | _LOWERED | {_Tensor.to, torch.lstm}
-"""What may run otherwise than as it is called."""
+_ANSWERED_ALWAYS = _MOVES | {_Tensor.to, torch.lstm, functional.scaled_dot_product_attention}
+"""What may run otherwise than as it is called, with autocast or without."""
 
 
 class HollowDevices(AttentionWatch):
@@ -88,8 +88,10 @@ class HollowDevices(AttentionWatch):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Runs `func` as a CPU would answer it."""
-        if not kwargs and func not in _ANSWERED and not isinstance(func, HigherOrderOperator):
-            return func(*args)
+        if not kwargs and not isinstance(func, HigherOrderOperator):
+            lowers = func in _LOWERED and torch.is_autocast_enabled("cpu")
+            if not lowers and func not in _ANSWERED_ALWAYS:
+                return func(*args)
         return self._answered(func, types, args, kwargs or {})
 
     def _answered(
@@ -142,8 +144,7 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
     return value
 
 
-@contextmanager
-def on_cpu(is_inside: Callable[[], bool]) -> Iterator[None]:
+class OnCpu:
     """Inside, hollow tensors say that they are on the CPU, save to torch itself.
 
     A mode would not do: it is off while torch's own Python code runs, as that of a hook.
@@ -152,21 +153,42 @@ def on_cpu(is_inside: Callable[[], bool]) -> Iterator[None]:
         is_inside: whether torch works on shapes at the moment and must know where they are.
     """
 
-    def answer(name: str, on_meta: object) -> property:
-        truth = getattr(_Base, name).__get__
+    def __init__(self, is_inside: Callable[[], bool]) -> None:
+        self._is_inside = is_inside
 
-        def found(tensor: Any) -> object:
-            with plain_functions():
-                return on_meta if is_meta(tensor) and not is_inside() else truth(tensor)
+    def __enter__(self) -> None:
+        """Puts the answers in the place of torch's own."""
+        _asked.append(self._is_inside)
+        for name, answer in _ANSWERS:
+            setattr(_Tensor, name, answer)
 
-        return property(found)
+    def __exit__(self, *_: object) -> None:
+        """Takes them off with the outermost count."""
+        _asked.pop()
+        if not _asked:
+            for name, _answer in _ANSWERS:
+                delattr(_Tensor, name)
 
-    answers = {"device": _CPU, "is_cpu": True, "is_meta": False}
-    with ExitStack() as stack:
-        for name, on_meta in answers.items():
-            setattr(_Tensor, name, answer(name, on_meta))
-            stack.callback(delattr, _Tensor, name)
-        yield
+
+_asked: list[Callable[[], bool]] = []
+"""What the counts that run now know of whether torch works on shapes, the innermost last."""
+
+
+def _answer(name: str, on_meta: object) -> property:
+    truth = getattr(_Base, name).__get__
+
+    def found(tensor: Any) -> object:
+        with plain_functions():
+            return on_meta if is_meta(tensor) and not _asked[-1]() else truth(tensor)
+
+    return property(found)
+
+
+# Made once: a count of a small model takes no longer than making them.
+_ANSWERS = tuple(
+    (name, _answer(name, on_meta))
+    for name, on_meta in (("device", _CPU), ("is_cpu", True), ("is_meta", False))
+)
 
 
 @contextmanager
@@ -243,22 +265,29 @@ def uncompiled() -> Iterator[None]:
         stances.close()
 
 
-@contextmanager
-def autocast_here() -> Iterator[None]:
+class AutocastHere:
     """Inside, autocast for a GPU is autocast for the CPU: torch turns it off where it sees none."""
-    cls: Any = torch.autocast
-    original = cls.__init__
 
+    def __enter__(self) -> None:
+        """Has autocast begin by us."""
+        cls: Any = torch.autocast
+        self._before = cls.__init__
+        cls.__init__ = _cpu_autocast(self._before)
+
+    def __exit__(self, *_: object) -> None:
+        """Has it begin as before."""
+        cls: Any = torch.autocast
+        cls.__init__ = self._before
+
+
+@cache
+def _cpu_autocast(original: Callable[..., None]) -> Callable[..., None]:
     def begin(self: Any, device_type: str, dtype: Any = None, *args: Any, **kwargs: Any) -> None:
         if device_type != "cpu":
             dtype = dtype or torch.get_autocast_dtype(device_type)
         original(self, "cpu", dtype, *args, **kwargs)
 
-    cls.__init__ = begin
-    try:
-        yield
-    finally:
-        cls.__init__ = original
+    return begin
 
 
 def _is_whole(

@@ -15,7 +15,8 @@ import torch
 
 from goodput.errors import NotMeasuredError, UsageError
 from goodput.frontends.counted_step import Count
-from goodput.frontends.torch_count import Step, Unshaped, no_collection, on_shapes
+from goodput.frontends.torch_count import NoCollection, Step, Unshaped, on_shapes
+from goodput.frontends.torch_count_tensors import KEPT
 
 DEFAULT_TOKENS = 2048
 """Tokens of a sequence where neither the user nor the config says."""
@@ -46,12 +47,18 @@ def count_config(
         NotMeasuredError: the model does not run on shapes.
     """
     file = _file(Path(path))
-    with no_collection():
+    with NoCollection():
         config = _config(file)
         longest = _longest(config)
         tokens = seq or min(longest or DEFAULT_TOKENS, DEFAULT_TOKENS)
         found = on_shapes(lambda: _step(config, batch, tokens, train=train))
     if isinstance(found, Unshaped):
+        if batch * tokens > KEPT:
+            known = f"; the config has positions for {longest}" if longest else ""
+            raise NotMeasuredError(
+                f"{batch * tokens} tokens are too many: {type(config).__name__} asks for values "
+                f"that are kept of {KEPT} at most; give a smaller --seq or --batch{known}"
+            )
         raise NotMeasuredError(
             f"{type(config).__name__} cannot be counted without weights: "
             f"{found.operator or 'the model'} said {found.reason}; count a step of it on real "

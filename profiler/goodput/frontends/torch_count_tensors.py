@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from goodput.errors import typed_line
 from goodput.frontends.torch_calls import signature, tensors_in
+from goodput.frontends.torch_count_masks import note_spans, spans_of
 from goodput.frontends.torch_private import (
     Facts,
     arguments_of,
@@ -28,7 +29,7 @@ from goodput.frontends.torch_private import (
     written_arguments,
 )
 
-_KEPT = 2**20
+KEPT = 2**20
 """Elements up to which a new tensor of whole numbers keeps its values."""
 _COMPUTED = 2**27
 """Elements up to which a result of real tensors is computed: the mask of 11,000 tokens."""
@@ -175,7 +176,10 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         """`func` on hollow tensors alone: torch works out each shape once."""
         key = self.key = hollow_key(func, args, kwargs)
         if key is None or not facts.makes_new:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if key is None:
+                note_spans(facts.name, args, result)
+            return result
         made = _MADE.get(key)
         if made is None:
             result = _on_meta(func, args, kwargs)
@@ -201,6 +205,8 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
             return self._own(func, args, kwargs, shapes, named, result)
         if name == "aten::_to_copy" and not args[0].is_meta:
             result.goodput_values = args[0]
+        if not self._emptied or not any(self._is_emptied(tensor) for tensor in tensors_in(args)):
+            note_spans(name, args, result)
         return result
 
     def _own(
@@ -263,7 +269,7 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         self.bytes += size
         whole = not (made.is_floating_point() or made.is_complex())
         asked = torch.device(kwargs["device"]).type if kwargs.get("device") is not None else ""
-        if asked == "meta" or made.numel() > _KEPT or not (whole or name in _FORMULAIC):
+        if asked == "meta" or made.numel() > KEPT or not (whole or name in _FORMULAIC):
             self.key = hollow_key(func, args, kwargs)
             form = _form(made)
             if self.key is not None and form is not None:
@@ -333,7 +339,10 @@ def _signature(value: Any) -> Any:
     if kind in _PLAIN:
         if not is_meta(value) or value.layout is not torch.strided or value.is_nested:
             raise TypeError("what a tensor holds is no part of its shape")
-        return value.shape, value.stride(), value.dtype, is_zero(value)
+        dtype = value.dtype
+        if dtype is torch.bool and spans_of(value) is not None:
+            raise TypeError("what a mask leaves open is no part of its shape")
+        return value.shape, value.stride(), dtype, is_zero(value)
     if kind is tuple or kind is list:
         return tuple([_signature(item) for item in value])
     return signature(value)

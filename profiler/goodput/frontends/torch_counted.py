@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from goodput.errors import FormulaError
 from goodput.formulas import registry
 from goodput.frontends.torch_private import packet_of
 from goodput.frontends.triton_launches import Stated
+from goodput.trace.recording import WorkEntry
 from goodput.work import Call, Contraction, TensorSpec, Work
 from goodput_kernels.convolution import Convolution
 
@@ -26,6 +27,8 @@ class Counted:
     """What calls with one signature are and do, but for where they stand.
 
     `tensors` are those of the operators that attention written by hand is told by; else ().
+    `entries` are those made of it until now, by where they stand: most calls of a loop or of a
+    second count are equal to one before.
     """
 
     operator: str
@@ -37,6 +40,9 @@ class Counted:
     convolution: Convolution | None
     told_flops: int = 0
     stated: Stated | None = None
+    entries: dict[tuple[str, str], WorkEntry] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
 
 _KNOWN: dict[Any, dict[Any, Counted]] = {}

@@ -105,7 +105,14 @@ class Tally:
             work, told_flops = self._padding.apart(counted, work, phase)
         if counted.tensors and phase is Phase.FORWARD and self._watch.current is None:
             self._hand_written.note(counted.operator, counted.tensors, module)
-        self.entries.append(entry_of(counted, work, _NAMES[phase], module, told_flops))
+        if work is not counted.work or told_flops != counted.told_flops:
+            self.entries.append(entry_of(counted, work, _NAMES[phase], module, told_flops))
+            return
+        place = _NAMES[phase], module
+        entry = counted.entries.get(place)
+        if entry is None:
+            entry = counted.entries[place] = entry_of(counted, work, *place, told_flops)
+        self.entries.append(entry)
 
     def reading(self) -> Reading | None:
         """What was told of the tokens of what runs now; of an optimizer nothing is."""

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from goodput.errors import UsageError
+from goodput.errors import NotMeasuredError, UsageError
 from goodput.frontends.torch_count import Count
 from goodput.frontends.torch_count_models import count_config
 
@@ -153,3 +153,13 @@ def test_transformers_is_named_where_it_is_missing(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"pip install 'goodput-profiler\[hf\]'"):
         count_config(written(tmp_path, {"model_type": "llama"}))
+
+
+def test_more_tokens_than_positions_are_kept_of(tmp_path: Path) -> None:
+    config = {**COMMON, "model_type": "mistral", "sliding_window": 8}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        NotMeasuredError, match=r"100000000 tokens are too many: .* for 128$"
+    ) as told:
+        count_config(tmp_path, seq=100_000_000)
+    assert "aten" not in str(told.value)
