@@ -13,12 +13,16 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator
 from torch.nn import functional
 
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_calls import tensors_in
-from goodput.frontends.torch_private import compile_is_used, is_meta, plain_functions
+from goodput.frontends.torch_private import (
+    compile_is_used,
+    is_higher_order,
+    is_meta,
+    plain_functions,
+)
 
 _FUSED_RANK = 4
 _SEQUENCES_RANK = 3
@@ -88,7 +92,7 @@ class HollowDevices(AttentionWatch):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Runs `func` as a CPU would answer it."""
-        if not kwargs and not isinstance(func, HigherOrderOperator):
+        if not kwargs and not is_higher_order(type(func)):
             lowers = func in _LOWERED and torch.is_autocast_enabled("cpu")
             if not lowers and func not in _ANSWERED_ALWAYS:
                 return func(*args)

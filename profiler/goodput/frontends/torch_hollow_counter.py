@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator
 
 from goodput.frontends.torch_attention import AttentionWatch
 from goodput.frontends.torch_calls import reads_values
@@ -17,6 +16,7 @@ from goodput.frontends.torch_places import Surroundings
 from goodput.frontends.torch_private import (
     facts_of,
     innermost_mode,
+    is_higher_order,
     plain_functions,
     pop_mode,
     push_mode,
@@ -63,7 +63,7 @@ class HollowCounter(WorkCounter):  # type: ignore[no-untyped-call]  # torch's ow
         """Whether calls of equal keys do the same: operators of the program's own may not."""
         return (
             not self.failure
-            and not isinstance(func, HigherOrderOperator)
+            and not is_higher_order(type(func))
             and facts_of(func).namespace == "aten"
             and innermost_mode() is self._tensors
             and _PLAIN.issuperset(types)

@@ -215,6 +215,14 @@ def direct_launches() -> Iterator[None]:
         yield
 
 
+def _takes_functions(kind: type) -> bool:
+    return issubclass(kind, torch._ops.HigherOrderOperator)
+
+
+is_higher_order: Callable[[type], bool] = cache(_takes_functions)
+"""Whether operators of a class take functions; asked of each call, and slow to find out."""
+
+
 def body_of(operator: Any) -> Callable[..., Any] | None:
     """The Python function that an operator of the program's own runs on each device."""
     definitions: Any = import_module("torch._library.custom_ops").OPDEFS
