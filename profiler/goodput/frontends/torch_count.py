@@ -157,7 +157,9 @@ def _unshaped(tensors: HollowTensors, error: Exception) -> Unshaped:
             "tensors to one would do, but not to ask torch.cuda or a driver: leave that out of "
             "what is counted, or count it with goodput run --count-only where a GPU is"
         ) from error
-    if not operator and "meta" not in reason:
+    # A number that was given as NaN is no size: the program needs its value.
+    asked = tensors.scalars and isinstance(error, ValueError) and "NaN to integer" in reason
+    if not operator and "meta" not in reason and not asked:
         raise UsageError(f"the program failed: {reason}{_place(error)}") from error
     return Unshaped(operator, reason, tensors.bytes)
 

@@ -61,6 +61,11 @@ _NEW: dict[Any, tuple[Any, int]] = {}
 _Kwargs = dict[str, Any]
 
 
+_SCALAR = "aten::_local_scalar_dense"
+_ASKED = frozenset({_SCALAR, "aten::equal"})
+"""What gives the program a plain value of a tensor."""
+
+
 class ValueUnknownError(RuntimeError):
     """The program asked for a value that only real data has."""
 
@@ -157,11 +162,11 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
         hollow, real = _kinds(args, kwargs)
         facts = facts_of(func)
         name = facts.name
-        if hollow and not real and "device" not in kwargs and name != "aten::_local_scalar_dense":
+        if hollow and not real and "device" not in kwargs and name not in _ASKED:
             return self._on_hollow(facts, func, args, kwargs)
         if hollow:
-            if name == "aten::_local_scalar_dense":
-                return self._value(args[0])
+            if name in _ASKED:
+                return self._value(args[0]) if name == _SCALAR else self._are_equal(*args[:2])
             return self._on_shapes(func, name, args, kwargs)
         if not real or name.startswith(_FACTORS):
             return self._new(func, name, args, kwargs)
@@ -300,6 +305,15 @@ class HollowTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its 
             )
         self.scalars += 1
         return float("nan")
+
+    def _are_equal(self, one: torch.Tensor, other: torch.Tensor) -> bool:
+        """Whether two tensors are; numbers that nothing computed are equal to none, as NaN is."""
+        if one.shape != other.shape:
+            return False
+        for tensor in (one, other):
+            if tensor.is_meta:
+                self._value(tensor)
+        return False
 
 
 def hollow_key(func: Any, args: tuple[Any, ...], kwargs: _Kwargs) -> Any:

@@ -98,6 +98,22 @@ def test_a_number_that_is_only_told_is_nan_and_a_warning() -> None:
     assert any("NaN" in warning for warning in found.warnings)
 
 
+def test_numbers_that_nothing_computed_are_equal_to_none_and_that_is_told() -> None:
+    model, x = linear()
+    seen: list[bool] = []
+    found = count_step(Step(lambda: seen.append(torch.equal(model(x).sum(), torch.tensor(1.0)))))
+    assert useful(found) == LINEAR
+    assert seen == [False]
+    assert any("NaN" in warning for warning in found.warnings)
+
+
+def test_a_size_that_depends_on_a_number_is_found_by_a_run() -> None:
+    model, x = linear()
+    found = count_step(Step(lambda: model(x[: 1 + int((model(x) * 0).sum().item())])))
+    assert useful(found) == LINEAR + LINEAR // len(x)
+    assert any("was run once for real" in warning for warning in found.warnings)
+
+
 def routed(x: Tensor, experts: list[nn.Linear], gate: nn.Linear) -> Tensor:
     chosen, mixed = gate(x).argmax(-1), torch.zeros_like(x)
     for number, expert in enumerate(experts):
