@@ -28,7 +28,11 @@ from goodput.renderers.reconciliation_json import reconciliation_json
     help="A figure to explain: an MFU (47.3%), a speed per device (412TFLOP/s) or the work of a "
     "token (51.5GFLOP).",
 )
-@click.option("--device", metavar="D", help="The device, by its exact name in the datasheet.")
+@click.option(
+    "--device",
+    metavar="D",
+    help="The device, by its name in the datasheet; of several the fastest, which is said.",
+)
 @click.option(
     "--dtype",
     metavar="D",

@@ -96,12 +96,15 @@ def _of_function(
 def run_of(speed: Fraction, device: str | None, mode: str) -> Run:
     """The run at `speed` tokens/s a device, with the dense peak of `device` in `mode`.
 
+    People write `H100`, which several rows are of: the fastest in `mode` is taken, and that is
+    said. Nothing is measured against it here, and a slower one raises every MFU alike.
+
     Raises:
         UsageError: the datasheet has no such device, or no such peak of it.
     """
     if device is None:
         return Run(Speed(speed))
-    row = _row(device)
+    row, assumed = _row(device, mode)
     peak = row.flops_per_s.get(mode)
     if peak is None:
         known = ", ".join(row.flops_per_s)
@@ -112,16 +115,21 @@ def run_of(speed: Fraction, device: str | None, mode: str) -> Run:
         if other is not row and mode in other.flops_per_s
     }
     own = {name: rate for name, rate in row.flops_per_s.items() if name != mode}
-    return Run(Speed(speed, peak, mode, own, others), row.name, row.source)
+    return Run(Speed(speed, peak, mode, own, others), row.name, row.source, assumed)
 
 
-def _row(device: str) -> Row:
-    """The row of exactly this name, its own or a runtime name."""
+def _row(device: str, mode: str) -> tuple[Row, str]:
+    """The row of this name, its own or a runtime name, or of its family; and what was assumed."""
     found = full_row_of(device) or next((row for row in rows() if row.name == device), None)
-    if found is None:
+    if found is not None:
+        return found, ""
+    family = [row for row in rows() if row.name.partition("-")[0].lower() == device.lower()]
+    if not family:
         near = nearest_names(device)
         hint = f"; nearest names: {', '.join(near)}" if near else ""
         raise UsageError(
             f"{device} is no device of the datasheet{hint}; goodput peak --list shows all"
         )
-    return found
+    fastest = max(family, key=lambda row: row.flops_per_s.get(mode, 0.0))
+    names = ", ".join(row.name for row in family)
+    return fastest, f"{device} may be {names}: this is the fastest; name another with --device"

@@ -21,12 +21,13 @@ class Run:
     """The run that a figure is of: the speed on its device.
 
     `device` is the datasheet's name and `source` where its peak is from; both are "" where only
-    the speed is known.
+    the speed is known. `assumed` says of what it was taken for, where its name was of several.
     """
 
     speed: Speed
     device: str = ""
     source: str = ""
+    assumed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

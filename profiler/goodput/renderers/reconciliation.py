@@ -93,6 +93,8 @@ def _run(found: Reconciliation, exact: int) -> Iterator[tuple[str, str]]:
         return
     peak = si(speed.peak, "FLOP/s", _DIGITS)
     yield "device", f"{found.run.device}: {speed.mode} {peak}, dense ({found.run.source})"
+    if found.run.assumed:
+        yield "assumed", found.run.assumed
     yield "speed", f"{tokens}: an MFU of {percent(found.mfu(exact))} by exact"
 
 

@@ -60,6 +60,7 @@ def _run(found: Reconciliation) -> dict[str, Any] | None:
     return {
         "device": found.run.device or None,
         "source": found.run.source or None,
+        "assumed": found.run.assumed or None,
         "mode": speed.mode or None,
         "peak_flops_per_s": speed.peak,
         "tokens_per_s": float(speed.tokens_per_s),

@@ -106,8 +106,8 @@ def test_a_program_by_the_conventions_that_weigh_operators(tmp_path, monkeypatch
         (["--reported", "fast"], "no figure"),
         (["--device", H100], "add --tokens-per-second N"),
         (
-            ["--device", "H100", "--tokens-per-second", "1", "--reported", "3%"],
-            "H100 is no device of the datasheet; nearest names: NVIDIA H100",
+            ["--device", "H10", "--tokens-per-second", "1", "--reported", "3%"],
+            "H10 is no device of the datasheet; nearest names: NVIDIA H100",
         ),
         (["--dtype", "float4", *AT], "no float4 peak of H100-SXM; --dtype may be"),
     ],
@@ -115,6 +115,20 @@ def test_a_program_by_the_conventions_that_weigh_operators(tmp_path, monkeypatch
 def test_what_is_missing_is_told(config, arguments, message, capsys) -> None:
     assert status_of(["reconcile", config, *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_device_as_people_write_it_is_the_fastest_of_its_name_and_that_is_said(
+    config, capsys
+) -> None:
+    at = ["--tokens-per-second", "5762", "--reported", "47.3%"]
+    assert status_of(["reconcile", config, "--device", "h100", *at, "--json", "-"]) == 0
+    run = json.loads(capsys.readouterr().out)["run"]
+    assert (run["device"], run["peak_flops_per_s"]) == ("H100-SXM", 989.4e12)
+    assert run["assumed"].startswith("h100 may be H100-SXM, H100-PCIe, H100-NVL: this is the")
+    assert status_of(["reconcile", config, "--device", "H100", *at]) == 0
+    assert "assumed" in capsys.readouterr().out
+    assert status_of(["reconcile", config, "--device", H100, *at]) == 0
+    assert "assumed" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("size", ["0", "-3", "many"])
