@@ -18,9 +18,16 @@ from goodput.report.bare import BareStep
 from goodput.report.beyond import beyond
 from goodput.report.costs import Bound, Costs, costs_of, group_of
 from goodput.report.device_rows import device_rows
-from goodput.report.groups import module_tree, rows_by
+from goodput.report.groups import module_tree, rows_by, view_columns
 from goodput.report.ladder import absent_rungs, ladder
-from goodput.report.model import NO_ROOF, Beyond, Coverage, Report, UnmodelledOperator
+from goodput.report.model import (
+    NO_ROOF,
+    Beyond,
+    CountedReport,
+    Coverage,
+    Report,
+    UnmodelledOperator,
+)
 from goodput.report.needs import shape_rates
 from goodput.report.stated import stated
 from goodput.report.totals import modelled_calls_share, step_of, totals_of, untimed
@@ -128,7 +135,8 @@ def _counted(recording: Recording, capacity: Capacity | None, convention: str, b
 def _bare(recording: Recording, convention: str, by: str) -> Report:
     """What counts say by themselves, without a roof and without a time."""
     step, trace = BareStep(recording.work, convention), recording.trace
-    return Report(
+    view_columns(by)  # raises where there is no such view
+    report = CountedReport(
         device=trace.device,
         environment={**trace.environment, **recording.environment},
         convention=convention,
@@ -136,14 +144,16 @@ def _bare(recording: Recording, convention: str, by: str) -> Report:
         step=step_of(recording),
         totals=step.totals,
         ladder=(),
-        operators=step.rows_by(by),
-        modules=step.modules,
+        operators=(),
+        modules=(),
         coverage=counts.bare_coverage(recording, step),
         title=recording.program,
         beyond=_beyond(recording, convention),
         stated=stated(recording.work.entries),
         warnings=_warnings(recording, None, 1.0),
     )
+    report.make_later(operators=lambda: step.rows_by(by), modules=lambda: step.modules)
+    return report
 
 
 def _unseen(recording: Recording) -> list[str]:

@@ -5,7 +5,9 @@ Seconds, FLOPs and bytes are per step and per device; `None` is unknown and neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from goodput.capacity.profile import Capacity
 from goodput.device import DeviceIdentity
@@ -241,3 +243,32 @@ class Report:
     beyond: tuple[Beyond, ...] = ()
     stated: tuple[StatedKernel, ...] = ()
     device_rows: tuple[DeviceRow, ...] = ()
+
+
+class CountedReport(Report):
+    """A report whose tables are made when they are first asked for: many want the totals alone."""
+
+    __slots__ = ("_tables",)
+
+    def make_later(self, **tables: Callable[[], tuple[OperatorRow, ...]]) -> None:
+        """Has fields made by functions, each called at most once."""
+        object.__setattr__(self, "_tables", tables)
+        for name in tables:
+            object.__delattr__(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        """Makes what is asked for; Python calls this for what is not there yet."""
+        make = None if name == "_tables" else self._tables.get(name)
+        if make is None:
+            raise AttributeError(name=name, obj=self)
+        table = make()
+        object.__setattr__(self, name, table)
+        return table
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to any report that says the same."""
+        if not isinstance(other, Report):
+            return NotImplemented
+        return all(getattr(self, one.name) == getattr(other, one.name) for one in fields(Report))
+
+    __hash__ = None  # type: ignore[assignment]
