@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goodput.formulas import (
+    lax_attention,
     lax_collective,
     lax_contraction,
     lax_convolution,
@@ -13,6 +14,7 @@ from goodput.formulas import (
 )
 
 MODULES = (
+    lax_attention,
     lax_collective,
     lax_contraction,
     lax_convolution,

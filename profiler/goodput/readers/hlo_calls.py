@@ -103,6 +103,7 @@ _TARGETS: tuple[tuple[str, str], ...] = (
     ("gesvd", "svd"),
     ("TopK", "top_k"),
 )
+_ATTENTION, _BACKWARD, _BIASED = "__cudnn$fmha", "Backward", "Bias"
 _Roles = Callable[[TensorSpec, TensorSpec, TensorSpec], tuple[TensorSpec, TensorSpec, TensorSpec]]
 
 # Image, weight and output of the forward convolution, among two operands and the result.
@@ -153,6 +154,8 @@ def _library_call(
     instruction: Instruction, inputs: tuple[TensorSpec, ...], *, tf32: bool
 ) -> Call | None:
     """A library's kernel by its own configuration."""
+    if instruction.target.startswith(_ATTENTION):
+        return _attention(instruction, inputs)
     name = next((to for part, to in _TARGETS if part in instruction.target), "")
     attributes = _attributes(instruction, tf32=tf32)
     outputs = instruction.outputs[:1]
@@ -166,6 +169,27 @@ def _library_call(
             return None
         inputs, outputs = _convolved(instruction.target, inputs, outputs)
     return Call(f"lax::{name}", inputs, outputs, attributes) if name else None
+
+
+def _attention(instruction: Instruction, inputs: tuple[TensorSpec, ...]) -> Call | None:
+    """Fused attention of cuDNN: query, key and value come first in either layout."""
+    config = instruction.config.get("cudnn_fmha_backend_config")
+    if not isinstance(config, dict) or len(inputs) < len(("query", "key", "value")):
+        return None
+    scores = config.get("intermediate_tensor_shape", {}).get("dimensions", ())
+    batch, heads, tokens, _ = (int(size) for size in scores) if len(scores) == 4 else (0,) * 4
+    if inputs[0].shape[:3] not in ((batch, heads, tokens), (batch, tokens, heads)):
+        return None
+    attributes: dict[str, object] = {
+        "layout": int(inputs[0].shape[:3] == (batch, heads, tokens)),
+        "mask_type": config.get("mask_type", ""),
+        "sliding_window_length": int(config.get("sliding_window_length") or 0),
+        "is_paged_attention": bool(config.get("is_paged_attention")),
+        "biased": _BIASED in instruction.target,
+    }
+    way = "bwd" if _BACKWARD in instruction.target else "fwd"
+    name = f"lax::dot_product_attention_{way}"
+    return Call(name, inputs, instruction.outputs[:-1], attributes)  # the last is scratch
 
 
 def _gemm_numbers(

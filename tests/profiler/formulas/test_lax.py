@@ -34,8 +34,9 @@ def work(name: str, *inputs: Any, out: TensorSpec | tuple[TensorSpec, ...], **na
 
 
 def test_every_module_registers() -> None:
-    assert len(goodput.formulas.lax.MODULES) == 7
+    assert len(goodput.formulas.lax.MODULES) == 8
     assert has_formula("lax::dot_general")
+    assert has_formula("lax::dot_product_attention_fwd")
     assert not has_formula("lax::no_such_primitive")
 
 
