@@ -25,6 +25,12 @@ TRUTHS = {
     "tensor": FORWARD,
     "pipeline": DEVICES * 2 * BATCH * WIDTH * WIDTH,
 }
+# What each device hands over and gets, in float32: two gradients, a result, an activation a turn.
+COLLECTIVE_BYTES = {
+    "data": 2 * 4 * 2 * WIDTH * INNER,
+    "tensor": 2 * 4 * BATCH * WIDTH,
+    "pipeline": DEVICES * 2 * 4 * (BATCH // DEVICES) * WIDTH,
+}
 COLLECTIVES = {"data": "all-reduce", "tensor": "all-reduce", "pipeline": "collective-permute"}
 # Every way in one process of eight devices, as `goodput run` measures each.
 SCRIPT = """
@@ -94,7 +100,9 @@ def test_each_device_did_its_share(runs, way):
 @pytest.mark.parametrize("way", TRUTHS)
 def test_collectives_are_apart(runs, way):
     assert runs[way]["talks"] == [COLLECTIVES[way]]
-    assert all(share["communication_seconds"] > 0 for share in runs[way]["shares"])
+    for share in runs[way]["shares"]:
+        assert share["communication_seconds"] > 0
+        assert share["collective_bytes"] == COLLECTIVE_BYTES[way]
 
 
 def test_the_goodput_of_a_device_is_over_the_wall_of_the_step():

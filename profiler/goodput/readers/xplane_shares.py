@@ -34,6 +34,7 @@ def _share(name: str, trace: Trace, rows: Flags) -> DeviceShare:
         compute_seconds=_seconds(table, Kind.COMPUTE) / steps,
         communication_seconds=_seconds(table, Kind.COMMUNICATION) / steps,
         copy_seconds=_seconds(table, Kind.COPIES) / steps,
+        collective_bytes=_bytes(table, Kind.COMMUNICATION) / steps,
     )
 
 
@@ -48,3 +49,8 @@ def _by_mode(
 
 def _seconds(table: Invocations, kind: Kind) -> float:
     return float(table.device_seconds[table.kind == kind].sum())
+
+
+def _bytes(table: Invocations, kind: Kind) -> float:
+    mine = table.kind == kind
+    return float(table.bytes_read[mine].sum() + table.bytes_written[mine].sum())

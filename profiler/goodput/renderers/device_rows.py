@@ -20,6 +20,7 @@ def device_rows_table(report: Report) -> Table | None:
         _number("goodput", [percent(row.goodput) for row in rows]),
         _number("compute", [seconds(row.compute_seconds) for row in rows]),
         _number("communication", [seconds(row.communication_seconds) for row in rows]),
+        _number("collectives", [si(row.collective_bytes, "B") for row in rows]),
         _number("copies", [seconds(row.copy_seconds) for row in rows]),
     )
     parts = report.device is not None and report.device.kind == "cpu"

@@ -26,6 +26,7 @@ def _row(share: DeviceShare, capacity: Capacity | None, wall: float) -> DeviceRo
         compute_seconds=share.compute_seconds,
         communication_seconds=share.communication_seconds,
         copy_seconds=share.copy_seconds,
+        collective_bytes=share.collective_bytes,
     )
 
 

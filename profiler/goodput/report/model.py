@@ -172,6 +172,7 @@ class DeviceRow:
         goodput: its useful seconds over the wall of the step; None without a roof for a mode. Of
             devices that are parts of one, as virtual ones are of a CPU, against the whole one.
         compute_seconds, communication_seconds, copy_seconds: after overlap.
+        collective_bytes: that its collectives take in and give out.
     """
 
     device: str
@@ -181,6 +182,7 @@ class DeviceRow:
     compute_seconds: float
     communication_seconds: float
     copy_seconds: float
+    collective_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

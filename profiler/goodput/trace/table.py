@@ -177,6 +177,7 @@ class DeviceShare:
         useful_flops: by math mode.
         executed_flops: of products, recompute with them.
         compute_seconds, communication_seconds, copy_seconds: after overlap.
+        collective_bytes: that its collectives take in and give out.
     """
 
     name: str
@@ -185,6 +186,7 @@ class DeviceShare:
     compute_seconds: float
     communication_seconds: float
     copy_seconds: float
+    collective_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
