@@ -143,11 +143,13 @@ def chip_of(architecture: str) -> Row | None:
 
 
 def nearest_names(name: str) -> tuple[str, ...]:
-    """At most three aliases that hold or look like `name`, best first."""
+    """At most three aliases that hold `name`, or its chip's number, or look like it, best first."""
     known = list(_by_alias())
     inside = [alias for alias in known if name and name.lower() in alias.lower()]
+    chips = [word.lower() for word in name.split() if any(map(str.isdigit, word))]
+    same = [alias for alias in known if any(chip in alias.lower() for chip in chips)]
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return tuple(dict.fromkeys([*inside, *close]))[:3]
+    return tuple(dict.fromkeys([*inside, *same, *close]))[:3]
 
 
 def capacity_from_datasheet(device: DeviceIdentity) -> Capacity:

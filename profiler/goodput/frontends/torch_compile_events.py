@@ -15,6 +15,7 @@ from typing import Any
 _TOLD = 4
 """Causes that are told of either kind; a program with a bad habit has hundreds."""
 _EXPLAINED = "Explanation:"
+_OURS = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,7 @@ def _reason(text: str) -> str:
 
 def _recompilations(compiled: list[Any]) -> str:
     causes = Counter(
-        f"{found.co_name} ({Path(str(found.co_filename)).name}:{found.co_firstlineno}) because "
-        f"{_guard(found.recompile_reason)}"
+        f"{_code(found)} because {_guard(found.recompile_reason)}"
         for found in compiled
         if found.recompile_reason
     )
@@ -127,6 +127,14 @@ def _recompilations(compiled: list[Any]) -> str:
     times = sum(causes.values())
     again = f"compiled again {times} time{'s' * (times != 1)}"
     return f"code was {again}, which took time in the steps where it happened: {_listed(causes)}"
+
+
+def _code(found: Any) -> str:
+    """What was compiled; torch names our wrapper where a module was, which it is traced through."""
+    file = Path(str(found.co_filename))
+    if file.parent == _OURS:
+        return "a module's call"
+    return f"{found.co_name} ({file.name}:{found.co_firstlineno})"
 
 
 def _guard(reason: str) -> str:

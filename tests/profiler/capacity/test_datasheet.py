@@ -226,6 +226,7 @@ def test_an_unknown_device_is_an_error_that_helps():
 
 def test_nearest_names_are_aliases():
     assert "NVIDIA H200" in nearest_names("NVIDIA H2000")
+    assert all("H100" in name for name in nearest_names("H100 SXM"))
     assert nearest_names("abacus") == ()
 
 

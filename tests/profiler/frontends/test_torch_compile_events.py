@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from goodput.frontends.torch_compile_events import CompileEvents  # noqa: E402
+from goodput.frontends.torch_roots import RootCalls  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +70,23 @@ def test_many_causes_are_cut_short():
     (told,) = events.told()
     assert "6 times" in told
     assert told.endswith("and 2 more")
+
+
+class Doubled(torch.nn.Module):
+    def forward(self, x):
+        return x * 2
+
+
+def test_a_module_that_is_compiled_through_our_wrapper_is_told_without_it():
+    events = CompileEvents()
+    roots = RootCalls(lambda *_: None, lambda: None)
+    roots._wrap(Doubled)
+    try:
+        compiled = torch.compile(Doubled(), backend="eager", dynamic=False)
+        for rows in (2, 3):
+            compiled(torch.ones(rows, 4))
+    finally:
+        roots.remove()
+    (told,) = events.told()
+    assert "torch_roots" not in told
+    assert "a module's call because tensor 'args[0]' size mismatch at index 0" in told
