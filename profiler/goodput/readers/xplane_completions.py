@@ -101,8 +101,10 @@ class Completions:
         done = self._done(thunks)
         late = np.flatnonzero(np.isfinite(done))
         late = late[np.argsort(done[late], kind="stable")]
-        found = [self._worked(line, thunks) for line in np.unique(self._pool.whole()[3]).tolist()]
-        start, end = (np.concatenate([np.zeros(0), *times]) for times in zip(*found, strict=True))
+        nothing = np.zeros(0), np.zeros(0)
+        lines = np.unique(self._pool.whole()[3]).tolist()
+        found = [nothing, *(self._worked(line, thunks) for line in lines)]
+        start, end = (np.concatenate(times) for times in zip(*found, strict=True))
         owner = _first_done(start, thunks.start[late], done[late])
         known = owner != _NONE
         return Parts(late[owner[known]], start[known], end[known])
@@ -118,6 +120,8 @@ class Completions:
         found = np.full(len(place), np.inf)
         for which in np.unique(what).tolist():
             rows, mine = order[bounds[which] : bounds[which + 1]], what == which
+            if not len(rows):
+                continue  # its event was before the profile
             inside = _inside(time[mine], thunks.start[rows], thunks.end[rows])
             rows, times = np.delete(rows, inside[inside != _NONE]), reached[mine][inside == _NONE]
             of = np.searchsorted(thunks.start[rows], times) - 1  # the last that had begun

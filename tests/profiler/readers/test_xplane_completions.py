@@ -31,10 +31,10 @@ def parts_of(thunks, marks):
     found = completions.parts(
         Thunks(
             names,
-            np.array([names.index(name) for name, *_ in thunks]),
+            np.array([names.index(name) for name, *_ in thunks], np.int64),
             np.array([start for _, start, _, _ in thunks], float),
             np.array([end for _, _, end, _ in thunks], float),
-            np.array([line for *_, line in thunks]),
+            np.array([line for *_, line in thunks], np.int64),
         )
     )
     seconds = defaultdict(float)
@@ -106,3 +106,11 @@ def test_a_profile_that_begins_amid_work():
     thunks = [("dot", 0, 1, PROGRAM)]
     marks = [(IDLE, 0.5, 0.5, FIRST), *busy(FIRST, 1, 4), ("end: dot", 4, 4, FIRST)]
     assert parts_of(thunks, marks) == {0: pytest.approx(3)}
+
+
+def test_a_profile_without_marks_of_the_pool_tells_no_later_work():
+    assert parts_of([("dot", 0, 1, PROGRAM)], [("end: dot", 2, 2, PROGRAM)]) == {}
+    assert parts_of([("dot", 0, 1, PROGRAM)], []) == {}
+    assert parts_of([], [("end: dot", 2, 2, FIRST), *busy(FIRST, 0, 3)]) == {}
+    other = [("tanh", 0, 1, PROGRAM)]
+    assert parts_of(other, [("end: dot", 2, 2, FIRST), *busy(FIRST, 0, 3)]) == {}
