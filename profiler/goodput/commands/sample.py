@@ -15,8 +15,8 @@ import msgspec
 from goodput.comparison.faults import said
 from goodput.comparison.problem import Frameworks, Problem
 from goodput.comparison.trees import leaves
-from goodput.comparison.tuning import first_call
-from goodput.comparison.wire import Chosen, Counted, Memory, Request, Resources, Wire, opened
+from goodput.comparison.tuning import first_call, say_kernel
+from goodput.comparison.wire import Chosen, Counted, Memory, Request, Wire, opened
 from goodput.comparison.worker import Worker
 from goodput.measure.statistics import median
 from goodput.recording.counting import of_call
@@ -122,8 +122,7 @@ def compile_for(
         _not_compiled(wire, place, entry, f"is not compiled: {said(error)}")
         return
     for one in found:
-        fields = {name: getattr(one, name) for name in one.__dataclass_fields__}
-        wire.say(Resources(nonce=wire.nonce, case=place, entry=entry, **fields))
+        say_kernel(wire, place, entry, one)
     if not found:
         _not_compiled(wire, place, entry, "launches no Triton kernel")
 

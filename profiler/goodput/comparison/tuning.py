@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from goodput.comparison.wire import Chosen, Resources, Tuned, Wire
+from goodput.compiled_kernel import CompiledKernel
 from goodput.frontends.compared import kernels_watched
 
 
@@ -23,7 +24,7 @@ def first_call(
     from goodput.frontends.triton_tuned import carried
 
     for kernel in seen.kernels:
-        wire.say(Resources(nonce=wire.nonce, case=place, entry=entry, **asdict(kernel)))
+        say_kernel(wire, place, entry, kernel)
     for choice in seen.choices:
         chosen = Chosen(kernel=choice.kernel, key=choice.key, config=choice.config)
         wire.say(
@@ -37,3 +38,8 @@ def first_call(
             )
         )
     return float(sum(choice.seconds for choice in seen.choices))
+
+
+def say_kernel(wire: Wire, place: int, entry: str, kernel: CompiledKernel) -> None:
+    """Says what one Triton kernel of an entry needs, and what a launch does where that is known."""
+    wire.say(Resources(nonce=wire.nonce, case=place, entry=entry, **asdict(kernel)))

@@ -8,6 +8,8 @@ keys of each query.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from goodput.formulas.attention import Pairs, attention, attention_backward, window_pairs
 from goodput.formulas.lax_parameters import flag, integer, moved, tensor, text
 from goodput.formulas.modes import matrix_operator
@@ -48,26 +50,25 @@ def _biased(call: Call) -> bool:
     return "fp8" not in call.name and len(call.inputs) > place and bool(tensor(call, place).numel)
 
 
-@matrix_operator(*_FORWARD)
-@register(*_FORWARD)
-def _forward(call: Call) -> Work | None:
+def _work(call: Call, kernel: Callable[..., Work]) -> Work | None:
     pairs = _pairs(call)
     if pairs is None:
         return None
     head, value = tensor(call, 0).shape[-1], tensor(call, 2).shape[-1]
     biased = flag(call, "biased", default=_biased(call))
-    return attention(pairs, head, value, biased=biased) + moved(call)
+    return kernel(pairs, head, value, biased=biased) + moved(call)
+
+
+@matrix_operator(*_FORWARD)
+@register(*_FORWARD)
+def _forward(call: Call) -> Work | None:
+    return _work(call, attention)
 
 
 @matrix_operator(*_BACKWARD)
 @register(*_BACKWARD)
 def _backward(call: Call) -> Work | None:
-    pairs = _pairs(call)
-    if pairs is None:
-        return None
-    head, value = tensor(call, 0).shape[-1], tensor(call, 2).shape[-1]
-    biased = flag(call, "biased", default=_biased(call))
-    return attention_backward(pairs, head, value, biased=biased) + moved(call)
+    return _work(call, attention_backward)
 
 
 mark_unseen(*_FORWARD, *_BACKWARD)

@@ -73,6 +73,9 @@ class Completions:
     Args:
         event_names: of the plane, by number.
         names: of all instructions.
+
+    Attributes:
+        wanted: the numbers of the events that are marks; none where no instruction has an end.
     """
 
     def __init__(self, event_names: Mapping[int, str], names: AbstractSet[str]) -> None:
@@ -87,12 +90,13 @@ class Completions:
         self._marks = _Columns({number: places[name] for number, name in ended.items()})
         self._pool = _Columns({n: turns[name] for n, name in event_names.items() if name in turns})
         self._waits = _Columns({n: 0 for n, name in event_names.items() if _WAITING in name})
+        self._columns = (self._marks, self._pool, self._waits) if self._names else ()
+        self.wanted = frozenset(n for columns in self._columns for n in columns.numbers)
 
     def read(self, line: int, events: Events, start: Floats, end: Floats) -> None:
         """Takes the marks among the events of a line."""
-        if self._names:
-            for columns in (self._marks, self._pool, self._waits):
-                columns.take(line, events, start, end)
+        for columns in self._columns:
+            columns.take(line, events, start, end)
 
     def parts(self, thunks: Thunks) -> Parts:
         """What was done for the instructions after their events had ended."""
@@ -172,6 +176,7 @@ class _Columns:
     """
 
     def __init__(self, numbers: Mapping[int, int]) -> None:
+        self.numbers = numbers
         self._keys = np.array(sorted(numbers), np.int64)
         self._values = np.array([numbers[key] for key in sorted(numbers)], np.int64)
         self._parts: list[tuple[Integers, Floats, Floats, Integers]] = []

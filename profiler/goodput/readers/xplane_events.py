@@ -215,7 +215,9 @@ def ops_of(plane: Plane, modules: Mapping[str, bytes], names: AbstractSet[str]) 
     for number, line in enumerate([each for each in lines if each.name == _XLA_OPS] or lines):
         for block in plane.events(line):
             rows.read(plane, line, number, block.select(_among(block.metadata, wanted)), ops)
-            completions.read(number, block, *plane.spans(line, block))
+            if completions.wanted:
+                marks = block.select(_among(block.metadata, completions.wanted))
+                completions.read(number, marks, *plane.spans(line, marks))
     found = rows.sorted(ops)
     texts = [op.name for op in found.ops]
     thunks = Thunks(texts, found.op, found.start, found.end, found.line)
